@@ -1,0 +1,135 @@
+"""Where a model is, and how we know that it acts there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class PlacementState(StrEnum):
+    """The states of a placement; `sentence` says each in words."""
+
+    DELIVERING = "delivering"
+    READY = "ready"
+    FAILED = "failed"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+
+    @property
+    def sentence(self) -> str:
+        """Say the state in words a user understands."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    PlacementState.DELIVERING: "It is on its way; `lorry resume` goes on with it after an interruption.",
+    PlacementState.READY: "It answers, and its effect was proved.",
+    PlacementState.FAILED: "Its delivery ended with an error.",
+    PlacementState.RETIRING: "It is being removed.",
+    PlacementState.RETIRED: "Everything of it was removed from the platform.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Evidence that the adapter acts: one prompt and seed, with it and without it.
+
+    Attributes:
+        prompt: The prompt of all three pictures.
+        seed: Their seed.
+        scale: Strength of the adapter in the second picture.
+        difference: Mean absolute difference with and without the adapter, in 8-bit levels (0 to 255).
+        noise: The same measure between two pictures without it.
+        threshold: What the difference had to exceed.
+        passed: Whether it did.
+        picture_without: Path of the picture at scale 0.
+        picture_with: Path of the picture at `scale`.
+    """
+
+    prompt: str
+    seed: int
+    scale: float
+    difference: float
+    noise: float
+    threshold: float
+    passed: bool
+    picture_without: str
+    picture_with: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the proof as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderIds:
+    """What a platform calls the things that belong to one placement; `None` until each exists."""
+
+    model: str | None = None
+    revision: str | None = None
+    endpoint: str | None = None
+    endpoint_name: str | None = None
+    deployment: str | None = None
+    adapter_name: str | None = None
+    hub_repo: str | None = None
+    hub_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The record that a model is on a route.
+
+    Attributes:
+        model: Lorry's name of the model.
+        route: Which route.
+        state: Where it stands.
+        step: The step of the delivery that ran last.
+        ids: What the platform calls its parts.
+        proof: Evidence of the effect, once proved.
+        error: The error's data when `state` is failed.
+        updated_at: Time of the last change, UTC.
+    """
+
+    model: str
+    route: str
+    state: PlacementState
+    step: str | None
+    ids: ProviderIds
+    proof: Proof | None
+    error: dict[str, Any] | None
+    updated_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the placement as JSON values."""
+        return {**asdict(self), "state": str(self.state), "updated_at": self.updated_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """What a user trained, as Lorry remembers it.
+
+    Attributes:
+        name: Lorry's name of it.
+        source: Absolute path of the weights file it was shipped from.
+        digest: SHA-256 of that file, hex.
+        family: Key of its family of base models.
+        base: Public id of its base model.
+        trigger: Its trigger word, if any.
+        modules: Base layers that it is expected to change.
+        created_at: When Lorry first saw it, UTC.
+    """
+
+    name: str
+    source: str
+    digest: str
+    family: str
+    base: str
+    trigger: str | None
+    modules: int
+    created_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the model as JSON values."""
+        return {**asdict(self), "created_at": self.created_at.isoformat()}
