@@ -1,1 +1,1 @@
-"""Lorry takes a trained model from "training finished" to "it generates in production", and keeps it there."""
+"""Take a trained model from "training finished" to "it generates in production", and keep it there."""

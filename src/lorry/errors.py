@@ -63,7 +63,9 @@ class LorryError(Exception):
     retryable: ClassVar[bool] = False
     exit_status: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, fix: str | None = None, evidence: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, fix: str | None = None, evidence: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix if fix is not None else self.default_fix

@@ -1,8 +1,8 @@
 """What a delivery needs from the world, as narrow protocols.
 
-A platform is a bundle of four small ports (registry, endpoints, deployments, painter). `platforms/` implements
-them over HTTP; doubles implement them in memory. Every verb translates its transport's faults into
-`lorry.errors.PlatformError`: a delivery never sees an SDK's exception.
+A platform is a bundle of four small ports (registry, endpoints, deployments, painter). `platforms/`
+implements them over HTTP; doubles implement them in memory. Every verb translates its transport's faults
+into `lorry.errors.PlatformError`: a delivery never sees an SDK's exception.
 
 No verb repeats a call that creates something: it is sent once, and the caller looks by name after a doubt
 (`PlatformError.may_have_acted`).
@@ -51,7 +51,7 @@ class HostedBase:
 
 @dataclass(frozen=True, slots=True)
 class HostedModel:
-    """A model record at a platform. `name` is fully qualified (`slug/name`), `description` what we wrote into it."""
+    """A model record at a platform: `name` is fully qualified (`slug/name`), `description` is ours."""
 
     id: str
     name: str
@@ -78,7 +78,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class HostedEndpoint:
-    """An address at a platform: `name` is what requests are sent to; `routed` the deployments with traffic."""
+    """An address at a platform: requests go to `name`, traffic to the deployments in `routed`."""
 
     id: str
     name: str
@@ -97,7 +97,7 @@ class DeploymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostedDeployment:
-    """Running (or stopped) replicas of a model behind an endpoint; `message` is the platform's own sentence."""
+    """Replicas of a model behind an endpoint, running or not; `message` is the platform's own sentence."""
 
     id: str
     name: str
@@ -118,7 +118,7 @@ class Registry(Protocol):
         """Create an adapter's model record; sent once."""
 
     async def upload(self, model: str, files: Sequence[UploadFile], progress: Progress) -> Revision:
-        """Upload files to the model with id `model` and return the revision; content already there is skipped."""
+        """Upload files to the model with id `model` as one revision; content already there is skipped."""
 
     async def revisions(self, model: str) -> tuple[Revision, ...]:
         """List the revisions of the model with id `model`, newest first."""
@@ -149,7 +149,9 @@ class Deployments(Protocol):
     async def list(self, endpoint: str) -> tuple[HostedDeployment, ...]:
         """List all deployments of an endpoint."""
 
-    async def create(self, endpoint: str, name: str, model: HostedModel, revision: str, config: str) -> HostedDeployment:
+    async def create(
+        self, endpoint: str, name: str, model: HostedModel, revision: str, config: str
+    ) -> HostedDeployment:
         """Deploy one revision with one replica; sent once."""
 
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
@@ -205,7 +207,7 @@ class Publisher(Protocol):
     """The Hugging Face Hub, as a delivery uses it."""
 
     async def publish(self, publication: Publication) -> Published:
-        """Create the repository when it is missing and bring its content to what is given; doing it again is free."""
+        """Bring a repository to what is given, creating it when it is missing; doing it again is free."""
 
     async def withdraw(self, repo: str) -> None:
         """Delete a repository; one that is not there is fine."""
