@@ -1,0 +1,32 @@
+"""What an engine is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lorry.engine.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything that can be chosen about an engine.
+
+    Attributes:
+        home: Lorry's home; the engine keeps its own state in `home/engine`.
+        renderer: What it draws with, by name: `onnx` or `diffusers`.
+        threads: Threads of the renderer; `None` leaves it to the runtime.
+        api_key: The only key it takes; `None` takes any that is not empty.
+        pace: How quickly its slow things get on.
+    """
+
+    home: Path
+    renderer: str = "onnx"
+    threads: int | None = None
+    api_key: str | None = None
+    pace: Pace = field(default_factory=Pace.at_once)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the engine's own state."""
+        return self.home / "engine"

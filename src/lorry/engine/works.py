@@ -1,0 +1,59 @@
+"""What all services of one engine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorry.engine.blobs import Blobs
+from lorry.engine.clock import Clock, WallClock
+from lorry.engine.config import EngineConfig
+from lorry.engine.documents import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """The state and the time of one engine.
+
+    Attributes:
+        config: What it was told.
+        clock: Its time.
+        documents: Its records.
+        blobs: Its files: uploaded weights and the Hub's contents.
+        pictures: The pictures it has answered with, kept for a while.
+    """
+
+    config: EngineConfig
+    clock: Clock
+    documents: Documents
+    blobs: Blobs
+    pictures: Blobs
+
+    @property
+    def revisions(self) -> Path:
+        """The folder in which each revision's files lie under their own names."""
+        return self.config.folder / "revisions"
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.documents.close()
+
+
+def open_works(config: EngineConfig, clock: Clock | None = None) -> Works:
+    """Open an engine's state, making it when missing.
+
+    Args:
+        config: What the engine was told.
+        clock: Its time; the wall's when omitted.
+
+    Raises:
+        DiskFull: No space is left.
+        NotWritable: The home can't be written.
+    """
+    return Works(
+        config=config,
+        clock=clock or WallClock(),
+        documents=Documents(config.folder / "engine.sqlite"),
+        blobs=Blobs(config.folder / "blobs"),
+        pictures=Blobs(config.folder / "pictures"),
+    )
