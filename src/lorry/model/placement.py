@@ -133,3 +133,16 @@ class TrainedModel:
     def as_dict(self) -> dict[str, Any]:
         """Give the model as JSON values."""
         return {**asdict(self), "created_at": self.created_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedModel:
+    """A model together with where it is; `placement` is `None` before its first delivery."""
+
+    model: TrainedModel
+    placement: Placement | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give both as JSON values."""
+        place = self.placement.as_dict() if self.placement else None
+        return {"model": self.model.as_dict(), "placement": place}

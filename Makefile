@@ -1,0 +1,51 @@
+# Everything lives in .venv; `make demo` and `make test` set it up when it is missing or out of date.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+# The tests compare the embedded renderer with diffusers, which needs torch. On Linux the plain requirement
+# may bring gigabytes of CUDA packages, depending on where your pip looks; CONTRIBUTING.md says how to get the CPU build.
+TORCH  ?= torch==2.13.0
+
+.PHONY: demo test lint types docs bench check clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/lorry demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python tools/docs.py
+
+bench: $(VENV)/.installed-dev
+	@for file in benchmarks/*/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+check: lint types test
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Lorry needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing Lorry into $(VENV): about 400 MB on disk, no torch. This takes one to two minutes, once."
+	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the test tools and the reference renderer (torch, diffusers) into $(VENV)."
+	@$(PIP) install --quiet $(TORCH)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,diffusers]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) lorry-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,37 @@
+"""`lorry engine`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lorry.cli.options import Common
+from lorry.settings import ENGINE_PORT
+
+
+def engine(
+    *,
+    port: int = ENGINE_PORT,
+    host: str = "127.0.0.1",
+    renderer: str | None = None,
+    pace: str = "at-once",
+    stop_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
+    common: Common = Common(),  # noqa: B008 - frozen
+) -> None:
+    """Run the embedded platform: a server that speaks Together's API and the Hub's, and really generates.
+
+    Its state lies in the home, so that it survives a restart. Stop it with Ctrl-C.
+
+    Args:
+        port: Where to listen; 0 takes any free port. Other commands on the same home find it by themselves.
+        host: Address to listen on. Anything but loopback opens the engine to the network; set LORRY_ENGINE_KEY.
+        renderer: What to draw with: onnx, or diffusers (the reference; needs the extra of that name).
+        pace: How fast states advance: at-once, looks:N (after N looks) or seconds:T.
+        stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
+    """
+    from lorry.wiring import serve_engine
+
+    serve_engine(
+        common.settings(), host=host, port=port, renderer=renderer, pace=pace, stop_with_stdin=stop_with_stdin
+    )

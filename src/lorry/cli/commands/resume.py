@@ -1,0 +1,26 @@
+"""`lorry resume`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lorry.cli.commands.ship import tell_ready
+from lorry.cli.options import Common
+from lorry.cli.progress import Steps
+from lorry.model.placement import Placement
+
+
+def resume(name: str, /, *, common: Common = Common()) -> None:  # noqa: B008 - frozen
+    """Go on with a delivery that was interrupted.
+
+    Args:
+        name: The model's name.
+    """
+    from lorry.api import Lorry
+
+    async def deliver() -> Placement:
+        with Steps(common.steps_console()) as steps:
+            async with Lorry(common.settings(), listen=steps.show) as lorry:
+                return await lorry.resume(name)
+
+    tell_ready(asyncio.run(deliver()), common)

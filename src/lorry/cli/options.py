@@ -1,0 +1,53 @@
+"""Options that many commands share, and the two ways of printing a result."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lorry.settings import Settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command takes.
+
+    Attributes:
+        home: Folder of Lorry's state (default: LORRY_HOME, then your data folder).
+        json: Print one JSON document instead of text; errors too.
+    """
+
+    home: Path | None = None
+    json: Annotated[bool, Parameter(negative="")] = False
+
+    def settings(self) -> Settings:
+        """Read the settings with this home."""
+        from lorry.settings import read_settings
+
+        return read_settings(self.home)
+
+    def out(self, data: Any, lines: Iterable[str]) -> None:
+        """Print a result once, as data or as text.
+
+        Args:
+            data: JSON values, printed with `--json`.
+            lines: The same for people.
+        """
+        text = json_.dumps(data, indent=2, default=str) if self.json else "\n".join(lines)
+        print(text)  # noqa: T201 - the door prints
+
+    def steps_console(self) -> Console:
+        """Give the console for progress: standard error with `--json`, so that the output stays one document."""
+        from rich.console import Console
+
+        return Console(file=sys.stderr if self.json else sys.stdout)

@@ -1,0 +1,200 @@
+"""What people read: reports, models, events, proofs and errors as lines of text. Pure; only the doors print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from lorry.errors import LorryError
+from lorry.model.events import Event
+from lorry.model.placement import Placement, Proof, ShippedModel
+from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
+
+_MEGABYTE = 1_000_000
+
+
+def size(count: int) -> str:
+    """Write a number of bytes as a person says it.
+
+    Args:
+        count: Bytes.
+    """
+    if count < 1_000:
+        return f"{count} bytes"
+    if count < _MEGABYTE:
+        return f"{count / 1_000:.0f} kB"
+    return f"{count / _MEGABYTE:.1f} MB"
+
+
+def pairs(rows: Iterable[tuple[str, str | None]], indent: str = "  ") -> list[str]:
+    """Line up labels and values; rows without a value are left out.
+
+    Args:
+        rows: Label and value.
+        indent: What each line begins with.
+    """
+    kept = [(label, value) for label, value in rows if value]
+    width = max((len(label) for label, _ in kept), default=0)
+    return [f"{indent}{label:<{width}}  {value}" for label, value in kept]
+
+
+def report_lines(report: WeightsReport) -> list[str]:
+    """Write a check's report: what the file is, then every finding with its fix.
+
+    Args:
+        report: What the check said.
+    """
+    lines = [report.summary.file, *pairs(_summary_rows(report.summary)), ""]
+    for finding in report.findings:
+        lines += _finding_lines(finding)
+    return [*lines, _verdict(report)]
+
+
+def _summary_rows(summary: WeightsSummary) -> list[tuple[str, str | None]]:
+    kind = ", ".join(part for part in (summary.format, summary.layout, summary.algorithm) if part)
+    base = summary.base
+    if base and summary.family and summary.family not in base:
+        base = f"{base} (family {summary.family})"
+    numbers = f"{summary.tensors} tensors, {summary.parameters:,} numbers, {size(summary.size_bytes)}"
+    return [
+        ("format", kind or None),
+        ("base", base or summary.family),
+        ("rank", str(summary.rank) if summary.rank else None),
+        ("alpha", f"{summary.alpha:g}" if summary.alpha is not None else None),
+        ("modules", f"{summary.modules} ({numbers})" if summary.modules else None),
+        ("dtype", summary.dtype),
+        ("trigger", summary.trigger),
+        ("sha256", summary.digest),
+    ]
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    label = f"{finding.severity:<7}  {finding.code}"
+    lines = [f"{label}  {finding.message}"]
+    if finding.subject:
+        lines.append(f"{'':9}at: {finding.subject}")
+    if finding.fix:
+        lines.append(f"{'':9}fix: {finding.fix}")
+    return lines
+
+
+def _verdict(report: WeightsReport) -> str:
+    counts = {level: sum(f.severity is level for f in report.findings) for level in Severity}
+    named = [
+        f"{number} {level}{'s' if number > 1 and level is not Severity.INFO else ''}"
+        for level, number in counts.items()
+        if number
+    ]
+    if not named:
+        return "No problems found."
+    return ("Not fit to ship: " if counts[Severity.ERROR] else "Fit to ship: ") + ", ".join(named) + "."
+
+
+def error_lines(error: LorryError) -> list[str]:
+    """Write an error: the sentence with its code, then the next command.
+
+    Args:
+        error: What went wrong.
+    """
+    findings = error.evidence.get("findings") or []
+    detail = [f"  {finding['severity']}: {finding['message']} [{finding['code']}]" for finding in findings]
+    return [f"error [{error.code}]: {error.message}", *detail, f"next: {error.fix}"]
+
+
+def model_lines(models: Sequence[ShippedModel]) -> list[str]:
+    """Write the table of models.
+
+    Args:
+        models: What Lorry remembers.
+    """
+    if not models:
+        return ["No models yet. Ship one with `lorry ship PATH --name NAME`."]
+    rows = [("NAME", "STATE", "ROUTE", "BASE", "TRIGGER", "EFFECT", "UPDATED")]
+    for entry in models:
+        place, model = entry.placement, entry.model
+        effect = f"{place.proof.difference:.1f}" if place and place.proof else "-"
+        state, route = (str(place.state), place.route) if place else ("new", "-")
+        updated = (place.updated_at if place else model.created_at).strftime("%Y-%m-%d %H:%M")
+        rows.append((model.name, state, route, model.base, model.trigger or "-", effect, updated))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def shipped_lines(entry: ShippedModel) -> list[str]:
+    """Write everything about one model.
+
+    Args:
+        entry: The model and where it is.
+    """
+    model, place = entry.model, entry.placement
+    lines = [model.name]
+    rows: list[tuple[str, str | None]] = [
+        ("source", model.source),
+        ("sha256", model.digest),
+        ("base", model.base),
+        ("trigger", model.trigger),
+        ("modules", str(model.modules)),
+    ]
+    if place is None:
+        return lines + pairs(rows)
+    step = f" (last step: {place.step})" if place.step and str(place.state) != "ready" else ""
+    rows += [("route", place.route), ("state", f"{place.state}{step}: {place.state.sentence}")]
+    rows += _id_rows(place)
+    lines += pairs(rows)
+    if place.proof:
+        lines += ["", *proof_lines(place.proof)]
+    if place.error:
+        lines += [
+            "",
+            f"error [{place.error['code']}]: {place.error['message']}",
+            f"next: {place.error['fix']}",
+        ]
+    return lines
+
+
+def _id_rows(place: Placement) -> list[tuple[str, str | None]]:
+    ids = place.ids
+    commit = f" @ {ids.hub_commit[:8]}" if ids.hub_commit else ""
+    return [
+        ("hub", f"{ids.hub_repo}{commit}" if ids.hub_repo else None),
+        ("model", f"{ids.adapter_name} ({ids.model})" if ids.adapter_name else ids.model),
+        ("revision", ids.revision),
+        ("endpoint", f"{ids.endpoint_name} ({ids.endpoint})" if ids.endpoint_name else ids.endpoint),
+        ("deployment", ids.deployment),
+    ]
+
+
+def proof_lines(proof: Proof) -> list[str]:
+    """Write a proof: the sentence with its numbers, and where the pictures lie.
+
+    Args:
+        proof: The evidence.
+    """
+    verdict = "The adapter acts" if proof.passed else "The adapter does not act"
+    return [
+        f"{verdict}: with it the picture differs by {proof.difference:.1f} of 255 levels on average,",
+        f"two pictures without it differ by {proof.noise:.1f}; it had to be above {proof.threshold:.1f}.",
+        *pairs(
+            [
+                ("prompt", f"{proof.prompt!r}, seed {proof.seed}, scale {proof.scale:g}"),
+                ("without", proof.picture_without),
+                ("with", proof.picture_with),
+            ]
+        ),
+    ]
+
+
+def event_line(event: Event) -> str:
+    """Write one entry of the journal.
+
+    Args:
+        event: The entry.
+    """
+    seconds = f"{event.seconds:7.2f} s" if event.seconds is not None else " " * 9
+    return f"{_clock(event.at)}  {event.source:<10}  {event.subject:<10} {event.action:<9} {seconds}  {event.message}"
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,72 @@
+"""A delivery's steps while they happen: a live line on a terminal, plain lines when piped."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from lorry.cli.printing import size
+from lorry.model.events import Event
+
+#: Actions that are worth a permanent line of their own beneath the step they belong to.
+_NOTES = ("adopted", "retry")
+
+
+class Steps:
+    """Show the events of a delivery; use it as a context manager and give `show` as the listener.
+
+    Args:
+        console: Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._console.is_terminal:
+            self._status = self._console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the live line away."""
+        if self._status is not None:
+            self._status.stop()
+
+    def show(self, event: Event) -> None:
+        """Show one event.
+
+        Args:
+            event: What happened.
+        """
+        if event.action == "done":
+            self._line("[green]ok[/green]  ", event)
+        elif event.action == "failed":
+            self._line("[red]FAIL[/red]", event)
+        elif event.action in _NOTES:
+            self._line("    ", event)
+        elif self._status is not None:
+            self._status.update(f"{event.subject}  [dim]{escape(_now(event))}[/dim]")
+
+    def _line(self, mark: str, event: Event) -> None:
+        seconds = f"{event.seconds:6.2f} s" if event.seconds is not None else " " * 8
+        self._console.print(
+            f"  {mark}  {event.subject:<10} {seconds}  {escape(event.message)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _now(event: Event) -> str:
+    sent, total = event.data.get("sent"), event.data.get("total")
+    if event.action == "progress" and sent is not None and total:
+        return f"{size(sent)} of {size(total)} ({100 * sent // total} %)"
+    return event.message

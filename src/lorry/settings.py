@@ -1,0 +1,129 @@
+"""The only reader of the environment and of lorry.toml.
+
+Order of precedence, strongest first: what a command is given, the environment, `lorry.toml` in the working
+folder, the defaults. All that is wrong is reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lorry.errors import SettingInvalid
+
+#: File of settings that is looked for in the working folder.
+SETTINGS_FILE = "lorry.toml"
+
+#: Port of the embedded engine unless told otherwise.
+ENGINE_PORT = 8765
+
+RENDERERS = ("onnx", "diffusers")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, read once.
+
+    Attributes:
+        home: Folder of Lorry's own state.
+        engine_url: Address of the embedded engine; `None` finds the one that runs on the same home
+           .
+        engine_key: Key that is sent to the engine and, when the engine is started with one, the only key that
+            it takes.
+        renderer: What the engine draws with: `onnx` or `diffusers`.
+        threads: Threads of the renderer; `None` leaves it to the runtime.
+    """
+
+    home: Path
+    engine_url: str | None = None
+    engine_key: str | None = None
+    renderer: str = "onnx"
+    threads: int | None = None
+
+
+#: Name of the environment variable for each setting.
+VARIABLES = {field.name: f"LORRY_{field.name.upper()}" for field in fields(Settings)}
+
+
+def read_settings(
+    home: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        home: What a command was given as `--home`; wins over everything.
+        environ: The environment; the process's own when omitted.
+        folder: Where lorry.toml is looked for; the working folder when omitted.
+
+    Returns:
+        The settings, with an absolute `home`.
+
+    Raises:
+        SettingInvalid: With every problem of the environment and the file at once.
+    """
+    environment = os.environ if environ is None else environ
+    file = (folder or Path.cwd()) / SETTINGS_FILE
+    problems: list[str] = []
+    values = _from_file(file, problems) | _from_environment(environment)
+    settings = _parse(values, problems)
+    if problems:
+        raise SettingInvalid(" ".join(problems), evidence={"problems": problems})
+    chosen = home or settings["home"] or _default_home()
+    return Settings(**{**settings, "home": Path(chosen).expanduser().absolute()})
+
+
+def _default_home() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("lorry", appauthor=False)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    return {name: (variable, environ[variable]) for name, variable in VARIABLES.items() if environ.get(variable)}
+
+
+def _from_file(file: Path, problems: list[str]) -> dict[str, tuple[str, Any]]:
+    if not file.is_file():
+        return {}
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problems.append(f"{file} can't be read as TOML: {error}.")
+        return {}
+    unknown = sorted(set(table) - set(VARIABLES))
+    if unknown:
+        problems.append(f"{file} has settings that do not exist: {', '.join(unknown)}.")
+    return {name: (f"{name} in {file}", value) for name, value in table.items() if name in VARIABLES}
+
+
+def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[str, Any]:
+    def take(name: str, default: Any = None) -> tuple[str, Any]:
+        return values.get(name, (name, default))
+
+    label, url = take("engine_url")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        problems.append(f"{label} is {url!r}, which is no http address.")
+    label, renderer = take("renderer", "onnx")
+    if renderer not in RENDERERS:
+        problems.append(f"{label} is {renderer!r}; it can be {' or '.join(RENDERERS)}.")
+    label, threads = take("threads")
+    if threads is not None:
+        if not str(threads).isdigit() or int(threads) < 1:
+            problems.append(f"{label} is {threads!r}; it must be a whole number above 0.")
+            threads = None
+        else:
+            threads = int(threads)
+    return {
+        "home": take("home")[1],
+        "engine_url": str(url).rstrip("/") if url else None,
+        "engine_key": take("engine_key")[1],
+        "renderer": renderer,
+        "threads": threads,
+    }
