@@ -30,8 +30,7 @@ class Settings:
 
     Attributes:
         home: Folder of Lorry's own state.
-        engine_url: Address of the embedded engine; `None` finds the one that runs on the same home
-           .
+        engine_url: Address of the embedded engine; `None` finds the one that runs on the same home.
         engine_key: Key that is sent to the engine and, when the engine is started with one, the only key that
             it takes.
         renderer: What the engine draws with: `onnx` or `diffusers`.

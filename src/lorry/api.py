@@ -1,0 +1,180 @@
+"""Lorry from Python: the same verbs as the command line, asynchronous, with typed values in and out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lorry.errors import ModelNotFound
+from lorry.model.events import Event
+from lorry.model.generation import Generation
+from lorry.model.names import parse_name
+from lorry.model.placement import Placement, ShippedModel
+from lorry.model.report import WeightsReport
+from lorry.ports import Journal
+from lorry.settings import Settings, read_settings
+from lorry.wiring import House
+
+
+class Lorry:
+    """Ship trained models, generate with them, and remove them again.
+
+    Use it as an asynchronous context manager.
+
+    Args:
+        settings: Where state lies and what the engine's address is; read from the environment when omitted.
+        listen: Called with each event of a delivery as it happens.
+        around: Wraps the journal; a seam for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        listen: Callable[[Event], None] | None = None,
+        around: Callable[[Journal], Journal] | None = None,
+    ) -> None:
+        self._house = House(settings or read_settings(), listen=listen, around=around)
+
+    async def __aenter__(self) -> Self:
+        """Begin; rooms are opened when they are first needed."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        await self._house.close()
+
+    async def check(self, source: str | Path, *, base: str | None = None) -> WeightsReport:
+        """Say what a LoRA is and everything that is wrong with it.
+
+        Args:
+            source: A .safetensors file, or the folder that holds it.
+            base: Public id of the base model that it is meant for.
+
+        Raises:
+            SourceNotFound: There is no such file or folder.
+        """
+        import asyncio
+
+        from lorry.weights import check
+
+        return await asyncio.to_thread(check, Path(source), base=base)
+
+    async def ship(self, source: str | Path, name: str) -> Placement:
+        """Bring a LoRA to its platform and prove that it acts; goes on where an earlier attempt stood.
+
+        Args:
+            source: A .safetensors file, or the folder that holds it.
+            name: What the model is called from now on.
+
+        Returns:
+            Where it is, with the proof.
+
+        Raises:
+            LorryError: Any of the tree in `lorry.errors`; nothing half-made is billed afterwards.
+        """
+        deliveries = await self._house.deliveries()
+        return await deliveries.ship(Path(source), parse_name(name))
+
+    async def resume(self, name: str) -> Placement:
+        """Go on with a delivery that was interrupted.
+
+        Args:
+            name: The model's name.
+        """
+        deliveries = await self._house.deliveries()
+        return await deliveries.resume(parse_name(name))
+
+    async def generate(
+        self,
+        name: str,
+        prompt: str,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        size: int | None = None,
+        scale: float | None = None,
+        count: int = 1,
+    ) -> Generation:
+        """Generate pictures with a model; its trigger word is added when the prompt lacks it.
+
+        Args:
+            name: The model's name.
+            prompt: What to draw.
+            seed: Start of the noise; random when omitted.
+            steps: Denoising steps.
+            size: Edge of the pictures in pixels.
+            scale: Strength of the LoRA; as deployed when omitted.
+            count: Number of pictures; picture `i` uses `seed + i`.
+        """
+        generations = await self._house.generations()
+        return await generations.generate(
+            parse_name(name), prompt, seed=seed, steps=steps, size=size, scale=scale, count=count
+        )
+
+    async def models(self) -> tuple[ShippedModel, ...]:
+        """List the models that were shipped and not retired, by name."""
+        store = await self._house.store()
+        return tuple([ShippedModel(model, await store.placement(model.name)) for model in await store.models()])
+
+    async def show(self, name: str) -> ShippedModel:
+        """Read one model and where it is.
+
+        Args:
+            name: The model's name.
+
+        Raises:
+            ModelNotFound: No such model is known here.
+        """
+        store = await self._house.store()
+        model = await store.model(parse_name(name))
+        if model is None:
+            raise ModelNotFound(f"No model {name!r} is known here.", evidence={"home": str(self._house.settings.home)})
+        return ShippedModel(model, await store.placement(name))
+
+    async def events(self, name: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """Read a model's journal, oldest first.
+
+        Args:
+            name: The model's name.
+            after: Leave out events up to this id.
+
+        Raises:
+            ModelNotFound: The journal has nothing about it.
+        """
+        store = await self._house.store()
+        found = await store.read(parse_name(name), after)
+        if not found and not after:
+            raise ModelNotFound(f"Nothing is known about a model {name!r} here.")
+        for event in found:
+            yield event
+
+    async def follow(self, name: str) -> AsyncIterator[Event]:
+        """Read a model's journal and go on as it grows.
+
+        Args:
+            name: The model's name.
+        """
+        from lorry.journal import follow
+
+        async for event in self.events(name):
+            yield event
+            last = event.id
+        async for event in follow(await self._house.store(), name, after=last):
+            yield event
+
+    async def retire(self, name: str) -> None:
+        """Remove a model from its platform and the Hub, all of it; the file on disk stays.
+
+        Args:
+            name: The model's name.
+
+        Raises:
+            ModelNotFound: No such model is known here.
+        """
+        deliveries = await self._house.deliveries()
+        await deliveries.retire(parse_name(name))
