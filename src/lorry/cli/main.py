@@ -13,25 +13,25 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from lorry.cli.printing import error_lines
-from lorry.errors import InternalError, LorryError
+from lorry.errors import InternalError, LorryError, UsageError
 
 _HELP = """Takes a trained LoRA from a folder to pictures in production.
 
 Without any account: `lorry engine` in one terminal, `lorry ship PATH --name NAME` in another."""
 
 #: Commands in the order in which a user meets them; each is imported only when it runs.
-COMMANDS = (
-    "demo",
-    "check",
-    "ship",
-    "resume",
-    "generate",
-    "models",
-    "show",
-    "events",
-    "retire",
-    "engine",
-)
+COMMANDS = {
+    "demo": "The main job from end to end on this machine: a LoRA goes from its folder to pictures.",
+    "check": "Say what a LoRA is and everything that is wrong with it.",
+    "ship": "Bring a LoRA to its platform: check, publish, upload, deploy, prove.",
+    "resume": "Go on with a delivery that was interrupted.",
+    "generate": "Generate pictures with a model.",
+    "models": "List the models.",
+    "show": "Show one model: where it is, its proof, its last error.",
+    "events": "Show what happened in a model's life.",
+    "retire": "Remove a model from its platform, all of it.",
+    "engine": "Run the embedded platform.",
+}
 
 
 def build() -> App:
@@ -39,8 +39,8 @@ def build() -> App:
     from importlib.metadata import version
 
     app = App(name="lorry", help=_HELP, version=lambda: version("lorry"), version_flags=["--version"])
-    for name in COMMANDS:
-        app.command(f"lorry.cli.commands.{name}:{name}", name=name)
+    for place, (name, line) in enumerate(COMMANDS.items()):
+        app.command(f"lorry.cli.commands.{name}:{name}", name=name, help=line, sort_key=place)
     return app
 
 
@@ -52,9 +52,12 @@ def run(arguments: Sequence[str]) -> int:
     """
     as_json = "--json" in arguments
     try:
-        status = build()(list(arguments), exit_on_error=False, result_action="return_value")
-    except CycloptsError:
-        return 2  # already printed, with the usage
+        status = build()(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        _tell(_misused(error, arguments), as_json=as_json)
+        return 2
     except LorryError as error:
         _tell(error, as_json=as_json)
         return error.exit_status
@@ -79,6 +82,11 @@ def _tell(error: LorryError, *, as_json: bool) -> None:
         print(json.dumps({"error": error.as_dict()}, indent=2, default=str))  # noqa: T201
     else:
         print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201
+
+
+def _misused(error: CycloptsError, arguments: Sequence[str]) -> LorryError:
+    command = next((f" {word}" for word in arguments if word in COMMANDS), "")
+    return UsageError(" ".join(str(error).split()), fix=f"Run `lorry{command} --help`.")
 
 
 def _unforeseen(error: Exception) -> LorryError:

@@ -19,22 +19,14 @@ if TYPE_CHECKING:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
-class Common:
-    """What every command takes.
+class Output:
+    """How a result is printed.
 
     Attributes:
-        home: Folder of Lorry's state (default: LORRY_HOME, then your data folder).
         json: Print one JSON document instead of text; errors too.
     """
 
-    home: Path | None = None
-    json: Annotated[bool, Parameter(negative="")] = False
-
-    def settings(self) -> Settings:
-        """Read the settings with this home."""
-        from lorry.settings import read_settings
-
-        return read_settings(self.home)
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False
 
     def out(self, data: Any, lines: Iterable[str]) -> None:
         """Print a result once, as data or as text.
@@ -51,3 +43,21 @@ class Common:
         from rich.console import Console
 
         return Console(file=sys.stderr if self.json else sys.stdout)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Common(Output):
+    """What every command takes that works on a home.
+
+    Attributes:
+        home: Folder of Lorry's state (default: LORRY_HOME, then your data folder).
+    """
+
+    home: Path | None = None
+
+    def settings(self) -> Settings:
+        """Read the settings with this home."""
+        from lorry.settings import read_settings
+
+        return read_settings(self.home)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lorry.cli.options import Common
+from lorry.cli.options import Output
 from lorry.cli.printing import report_lines
 
 
-def check(path: Path, /, *, base: str | None = None, common: Common = Common()) -> int:  # noqa: B008 - frozen
+def check(path: Path, /, *, base: str | None = None, output: Output = Output()) -> int:  # noqa: B008 - frozen
     """Say what a LoRA is and everything that is wrong with it.
 
     Exit status: 0 fit to ship, 1 with errors, 2 wrong usage.
@@ -20,5 +20,5 @@ def check(path: Path, /, *, base: str | None = None, common: Common = Common()) 
     from lorry.weights import check as check_weights
 
     report = check_weights(path, base=base)
-    common.out(report.as_dict(), report_lines(report))
+    output.out(report.as_dict(), report_lines(report))
     return 0 if report.ok else 1

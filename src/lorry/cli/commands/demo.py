@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorry.cli.engine_process import EngineProcess, engine_process
-from lorry.cli.options import Common
+from lorry.cli.options import Output
 from lorry.cli.printing import proof_lines
 from lorry.cli.progress import Steps
 from lorry.errors import HomeBusy, NotWritable, SourceNotFound
@@ -32,23 +32,23 @@ _MODEL = "tok"
 _MARK = "made-by-lorry-demo"
 
 
-def demo(*, folder: Path = Path("lorry-demo"), common: Common = Common()) -> None:  # noqa: B008 - frozen
+def demo(*, folder: Path = Path("lorry-demo"), output: Output = Output()) -> None:  # noqa: B008 - frozen
     """Take the sample LoRA from its folder to pictures, with an engine of its own.
 
     Args:
         folder: Where the contact sheet and the demo's state go; made anew each time.
     """
     began = time.monotonic()
-    console = common.steps_console()
+    console = output.steps_console()
     source = sample()
     home = _fresh_home(folder)
     console.print(f"Shipping {_shown(source)} on the embedded engine.", highlight=False)
     with Steps(console) as steps, engine_process(home, folder / "engine.log") as engine:
         steps.done("engine", engine.seconds, f"answers at {engine.url}, process {engine.pid}")
-        placement, sheet = asyncio.run(_run(common, engine, source, home, folder, steps))
+        placement, sheet = asyncio.run(_run(output, engine, source, home, folder, steps))
     seconds = time.monotonic() - began
     data = {"placement": placement.as_dict(), "sheet": str(sheet), "seconds": round(seconds, 2)}
-    common.out(data, _closing(placement, sheet, home, seconds))
+    output.out(data, _closing(placement, sheet, home, seconds))
 
 
 def sample() -> Path:
@@ -70,7 +70,7 @@ def sample() -> Path:
 
 
 async def _run(
-    common: Common, engine: EngineProcess, source: Path, home: Path, folder: Path, steps: Steps
+    output: Output, engine: EngineProcess, source: Path, home: Path, folder: Path, steps: Steps
 ) -> tuple[Placement, Path]:
     from lorry.api import Lorry
     from lorry.settings import Settings
