@@ -1,0 +1,39 @@
+"""The journal in the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from lorry.model.events import Event
+from lorry.store.faults import translated
+from lorry.store.tables import EVENTS
+
+
+class StoredJournal:
+    """`lorry.delivery.ports.Journal` over the table `events`."""
+
+    def __init__(self, engine: AsyncEngine, file: Path) -> None:
+        self._engine = engine
+        self._file = file
+
+    async def write(self, event: Event) -> None:
+        """Append an event durably: it is on the disk when this returns."""
+        values = {**asdict(event), "at": event.at.isoformat()}
+        del values["id"]
+        with translated(self._file):
+            async with self._engine.begin() as connection:
+                await connection.execute(insert(EVENTS).values(**values))
+
+    async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
+        """Read a model's events with an id above `after`, oldest first."""
+        query = select(EVENTS).where(EVENTS.c.model == model, EVENTS.c.id > after).order_by(EVENTS.c.id)
+        with translated(self._file):
+            async with self._engine.connect() as connection:
+                await connection.execution_options(reads=True)
+                rows = (await connection.execute(query)).mappings().all()
+        return tuple(Event(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows)

@@ -1,0 +1,26 @@
+"""How the tables came to be, step by step (alembic); `HEAD` is the newest step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+#: The newest revision; a database that is there already skips alembic altogether.
+HEAD = "0001"
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring a database to the newest tables, inside the caller's transaction.
+
+    Args:
+        connection: An open connection whose transaction holds the write lock.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,84 @@
+"""Models and placements in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from lorry.model.placement import Placement, PlacementState, Proof, ProviderIds, TrainedModel
+from lorry.store.faults import translated
+from lorry.store.tables import MODELS, PLACEMENTS
+
+
+class StoredRecords:
+    """`lorry.delivery.ports.Records` over the tables `models` and `placements`."""
+
+    def __init__(self, engine: AsyncEngine, file: Path) -> None:
+        self._engine = engine
+        self._file = file
+
+    async def model(self, name: str) -> TrainedModel | None:
+        """Read a model by name."""
+        rows = await self._rows(select(MODELS).where(MODELS.c.name == name))
+        return _model(rows[0]) if rows else None
+
+    async def models(self) -> tuple[TrainedModel, ...]:
+        """Read all models, by name."""
+        return tuple(_model(row) for row in await self._rows(select(MODELS).order_by(MODELS.c.name)))
+
+    async def save_model(self, model: TrainedModel) -> None:
+        """Write a model, replacing what was there."""
+        await self._write(MODELS, {**asdict(model), "created_at": model.created_at.isoformat()})
+
+    async def placement(self, model: str) -> Placement | None:
+        """Read the placement of a model."""
+        rows = await self._rows(select(PLACEMENTS).where(PLACEMENTS.c.model == model))
+        return _placement(rows[0]) if rows else None
+
+    async def save_placement(self, placement: Placement) -> None:
+        """Write a placement, replacing what was there."""
+        await self._write(PLACEMENTS, placement.as_dict())
+
+    async def forget(self, model: str) -> None:
+        """Delete a model and its placement; the journal stays."""
+        with translated(self._file):
+            async with self._engine.begin() as connection:
+                await connection.execute(delete(PLACEMENTS).where(PLACEMENTS.c.model == model))
+                await connection.execute(delete(MODELS).where(MODELS.c.name == model))
+
+    async def _rows(self, query: Any) -> list[Mapping[str, Any]]:
+        with translated(self._file):
+            async with self._engine.connect() as connection:
+                await connection.execution_options(reads=True)
+                return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    async def _write(self, table: Table, values: Mapping[str, Any]) -> None:
+        statement = insert(table).values(**values)
+        keys = [column.name for column in table.primary_key]
+        changes = {name: statement.excluded[name] for name in values if name not in keys}
+        with translated(self._file):
+            async with self._engine.begin() as connection:
+                await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def _model(row: Mapping[str, Any]) -> TrainedModel:
+    return TrainedModel(**{**row, "created_at": datetime.fromisoformat(row["created_at"])})
+
+
+def _placement(row: Mapping[str, Any]) -> Placement:
+    return Placement(
+        **{
+            **row,
+            "state": PlacementState(row["state"]),
+            "ids": ProviderIds(**row["ids"]),
+            "proof": Proof(**row["proof"]) if row["proof"] else None,
+            "updated_at": datetime.fromisoformat(row["updated_at"]),
+        }
+    )
