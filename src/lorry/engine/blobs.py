@@ -116,6 +116,15 @@ class Blobs:
             _sync_folder(target.parent)
         return blob
 
+    def keep_as(self, received: Incoming, target: Path) -> Blob:
+        """Store what was received at a path of its own (a part of an upload), replacing what was there."""
+        blob = received.finish()
+        with storage_faults(str(target.parent)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            received.path.replace(target)
+            _sync_folder(target.parent)
+        return blob
+
     def put(self, data: bytes) -> Blob:
         """Store bytes that are already in memory."""
         with self.incoming() as receiving:

@@ -10,6 +10,7 @@ import json
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -92,7 +93,7 @@ class Documents:
         rows = self._read("SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, key))
         return rows[0] if rows else None
 
-    def list(self, kind: str, parent: str | None = None) -> list[dict[str, Any]]:
+    def all(self, kind: str, parent: str | None = None) -> list[dict[str, Any]]:
         """Read all documents of a kind (and of one parent), in the order in which they were made."""
         if parent is None:
             return self._read("SELECT body FROM documents WHERE kind = ? ORDER BY seq", (kind,))
@@ -107,7 +108,7 @@ class Documents:
             kind: Kind of thing.
             key: Its id, unique within the kind.
             body: JSON values.
-            parent: Id of what it belongs to, for `list`.
+            parent: Id of what it belongs to, for `all`.
         """
         with self.transaction():
             self._connection.execute(
@@ -168,9 +169,9 @@ class Shelf(Generic[T]):
         body = self._documents.get(self._kind, key)
         return None if body is None else self._shape(**body)
 
-    def list(self, parent: str | None = None) -> list[T]:
+    def all(self, parent: str | None = None) -> list[T]:
         """Read all (of one parent), in the order in which they were made."""
-        return [self._shape(**body) for body in self._documents.list(self._kind, parent)]
+        return [self._shape(**body) for body in self._documents.all(self._kind, parent)]
 
     def put(self, value: T) -> T:
         """Write one, replacing what was there; give it back."""
@@ -184,5 +185,9 @@ class Shelf(Generic[T]):
 
 
 def new_id(prefix: str) -> str:
-    """Make an id of the form `ml_1f0c…`: 96 random bits, so it can't be guessed and does not repeat."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+    """Make an id such as `ml_18a9…`; ids sort in the order in which they were made.
+
+    The first half is the machine's time, so that a page can begin after an id that is gone; the second half
+    is random, so that ids can't be guessed.
+    """
+    return f"{prefix}_{time.time_ns():016x}{secrets.token_hex(8)}"
