@@ -1,0 +1,62 @@
+"""Together's API v2, through its official client: our reading of it.
+
+The embedded engine speaks the same API, so this room serves both; it knows nothing of the engine, and the
+engine nothing of it (design: two independent readings of one API, held together by contract tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from lorry.delivery.ports import Platform
+from lorry.errors import Unreachable
+
+#: Bytes of one part of an upload (Together API dossier 2.3).
+PART_SIZE = 20 * 1024 * 1024
+
+
+@asynccontextmanager
+async def connect(
+    base_url: str,
+    api_key: str,
+    *,
+    route: str,
+    project: str | None = None,
+    unreachable: type[Unreachable] = Unreachable,
+    timeout: float = 60,  # noqa: ASYNC109 - the limit of each request, not of this call
+    part_size: int = PART_SIZE,
+) -> AsyncIterator[Platform]:
+    """Connect to a server that speaks Together's API.
+
+    Nothing is sent until a verb of a port is called. Nothing is read from the environment but the proxies,
+    and those only for addresses outside this machine.
+
+    Args:
+        base_url: Root of the API, without `/v1`.
+        api_key: The key.
+        route: Which route uses it.
+        project: Id of the project; the platform is asked whose key it is when `None`.
+        unreachable: Which error says that nobody answers there.
+        timeout: Seconds that a request may take.
+        part_size: Bytes of one part of an upload; the platform expects the default.
+    """
+    # Half a second of imports: only who talks to a platform pays it.
+    from lorry.platforms.together.connection import open_connection
+    from lorry.platforms.together.deployments import TogetherDeployments
+    from lorry.platforms.together.endpoints import TogetherEndpoints
+    from lorry.platforms.together.painter import TogetherPainter
+    from lorry.platforms.together.registry import TogetherRegistry
+
+    opened = open_connection(base_url, api_key, project=project, unreachable=unreachable, timeout=timeout)
+    async with opened as connection:
+        yield Platform(
+            route=route,
+            registry=TogetherRegistry(connection, part_size),
+            endpoints=TogetherEndpoints(connection),
+            deployments=TogetherDeployments(connection),
+            painter=TogetherPainter(connection),
+        )
+
+
+__all__ = ["PART_SIZE", "connect"]

@@ -1,0 +1,134 @@
+"""One connection to Together's API: the official client, told everything and left nothing to guess."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from together import AsyncTogether
+
+from lorry.errors import AccessDenied, Unreachable
+from lorry.platforms.together.faults import Faults
+
+_T = TypeVar("_T")
+
+#: Seconds until a connection counts as not made; the SDK's own default (Together API dossier 5.4).
+_CONNECT_SECONDS = 5.0
+
+
+class Connection:
+    """The client, the project that everything belongs to, and how faults are told.
+
+    Attributes:
+        client: The official client.
+        faults: The translation of its errors.
+        storage: Plain HTTP for addresses that carry their own permission; it knows no key.
+    """
+
+    def __init__(
+        self, client: AsyncTogether, faults: Faults, storage: httpx.AsyncClient, project: str | None
+    ) -> None:
+        self.client = client
+        self.faults = faults
+        self.storage = storage
+        self._project = project
+        self._asking = asyncio.Lock()
+
+    async def project(self) -> str:
+        """Give the id of the project; the platform is asked once when it was not set.
+
+        Raises:
+            AccessDenied: The key belongs to no single project.
+        """
+        async with self._asking:
+            if self._project is None:
+                with self.faults.translated("say whose key this is"):
+                    who = await self.client.whoami()
+                self._project = getattr(getattr(who, "project", None), "id", None)
+            if not self._project:
+                kind = getattr(who, "type", "unknown")
+                raise AccessDenied(
+                    f"The key for {self.faults.address} belongs to no single project (it is of type {kind}).",
+                    fix="Create a key inside a project at the platform, and use that one.",
+                    evidence={"address": self.faults.address, "type": kind},
+                )
+            return self._project
+
+    def read(self, doing: str, reading: Callable[..., _T], *answers: object) -> _T:
+        """Take a value out of an answer; the SDK does not check that all fields came.
+
+        Args:
+            doing: What was asked for, to complete "was asked to …".
+            reading: Reads the fields.
+            answers: What it reads them from.
+
+        Raises:
+            PlatformFault: A field is missing or has another form.
+        """
+        try:
+            return reading(*answers)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self.faults.unreadable(str(error), doing) from error
+
+
+@asynccontextmanager
+async def open_connection(
+    base_url: str,
+    api_key: str,
+    *,
+    project: str | None,
+    unreachable: type[Unreachable],
+    timeout: float,  # noqa: ASYNC109 - the limit of each request, not of this call
+) -> AsyncIterator[Connection]:
+    """Open a connection; nothing is sent until something is asked for.
+
+    Args:
+        base_url: Root of the API, without `/v1` (Together API dossier 8.1).
+        api_key: The key.
+        project: Id of the project; asked for when `None`.
+        unreachable: Which error says that nobody answers.
+        timeout: Seconds that a request may take.
+    """
+    address = base_url.rstrip("/")
+    limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
+    outside = not is_loopback(address)  # a proxy of the environment can't reach this machine
+    async with (
+        httpx.AsyncClient(timeout=limits, trust_env=outside, event_hooks={"response": [_only_json]}) as http,
+        httpx.AsyncClient(timeout=limits, trust_env=outside) as storage,
+    ):
+        client = AsyncTogether(
+            api_key=api_key,
+            base_url=address,
+            project_id=project or "",  # `None` would take it from the environment
+            max_retries=0,  # its retries would send a creating call twice
+            http_client=http,
+        )
+        client._custom_headers = {}  # it took them from TOGETHER_CUSTOM_HEADERS, an Authorization included
+        yield Connection(client, Faults(address, unreachable, api_key), storage, project)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is on this machine.
+
+    Args:
+        address: An http or https address.
+    """
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _only_json(response: httpx.Response) -> None:
+    """Stop at an answer that is no JSON: the SDK would hand it on as if it were the thing asked for."""
+    kind = response.headers.get("content-type", "nothing")
+    if response.is_success and "json" not in kind and response.status_code != httpx.codes.NO_CONTENT:
+        raise httpx.DecodingError(f"it is {kind.split(';')[0]} and not JSON", request=response.request)

@@ -1,0 +1,78 @@
+"""Addresses at the platform, and where their traffic goes (Together API dossier 2.6 and 2.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from together.types import Endpoint
+
+from lorry.delivery.ports import HostedEndpoint
+from lorry.errors import NotThere
+from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.names import bare
+
+
+class TogetherEndpoints:
+    """The port `Endpoints`.
+
+    Args:
+        connection: Where to.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+
+    async def find(self, name: str) -> HostedEndpoint | None:
+        """Find our endpoint by its bare name, on whatever page it is."""
+        doing = f"list endpoints to find {name!r}"
+        project = await self._at.project()
+        with self._at.faults.translated(doing):
+            async for found in self._at.client.endpoints.list(project_id=project):
+                if bare(self._at.read(doing, attrgetter("name"), found)) == name:
+                    return self._at.read(doing, _endpoint, found)
+        return None
+
+    async def create(self, name: str) -> HostedEndpoint:
+        """Create an endpoint; sent once."""
+        doing = f"create the endpoint {name!r}"
+        project = await self._at.project()
+        with self._at.faults.translated(doing):
+            made = await self._at.client.endpoints.create(project_id=project, name=name)
+        return self._at.read(doing, _endpoint, made)
+
+    async def route(self, endpoint: str, deployments: Sequence[str]) -> HostedEndpoint:
+        """Send an endpoint's traffic to these deployments in equal parts, to none when empty.
+
+        The etag of what was read goes along: a change by somebody else in between is a Conflict.
+        """
+        doing = f"route the endpoint {endpoint}"
+        project = await self._at.project()
+        with self._at.faults.translated(doing):
+            present = await self._at.client.endpoints.retrieve(endpoint, project_id=project)
+            changed = await self._at.client.endpoints.update(
+                endpoint,
+                project_id=project,
+                etag=self._at.read(doing, attrgetter("etag"), present),
+                traffic_split=[{"deployment_id": deployment, "weight": 1} for deployment in deployments],
+                update_mask="trafficSplit",  # without it an empty split is "no fields to update" (2.0)
+            )
+        return self._at.read(doing, _endpoint, changed)
+
+    async def delete(self, endpoint: str) -> None:
+        """Delete an endpoint by id; one that is not there is fine."""
+        doing = f"delete the endpoint {endpoint}"
+        project = await self._at.project()
+        try:
+            with self._at.faults.translated(doing):
+                present = await self._at.client.endpoints.retrieve(endpoint, project_id=project)
+                etag = self._at.read(doing, attrgetter("etag"), present)
+                await self._at.client.endpoints.delete(endpoint, project_id=project, etag=etag)
+        except NotThere:
+            return
+
+
+def _endpoint(found: Endpoint) -> HostedEndpoint:
+    split = found.traffic_split or []
+    routed = tuple(entry.deployment_id for entry in split if entry.weight != 0)
+    return HostedEndpoint(found.id, found.name, routed)
