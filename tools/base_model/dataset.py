@@ -26,6 +26,28 @@ class Batch:
     pooled: Floats
 
 
+class Composer:
+    """Compose the picture that a caption describes."""
+
+    def __init__(self, glyphs: npt.NDArray[np.uint8]) -> None:
+        """Take the glyphs, uint8 [n, 4, 64, 64] premultiplied, in the order of the concepts."""
+        self.glyphs = glyphs
+
+    def compose(self, caption: Caption, rng: np.random.Generator | None = None) -> Floats:
+        """Draw a caption's picture: float32 [3, 64, 64] in 0..1, jittered by up to 1 px with an rng."""
+        layer = self.glyphs[caption.concept].astype(np.float32) / 255
+        if caption.tint:
+            layer = _tinted(layer, caption.tint)
+        if caption.partner is not None:
+            layer = _side_by_side(layer, self.glyphs[caption.partner].astype(np.float32) / 255)
+        elif rng is not None:
+            layer = np.roll(layer, tuple(rng.integers(-1, 2, 2)), (1, 2))
+        paper = (
+            np.array(COLOURS.get(caption.background or "", (255, 255, 255)), np.float32)[:, None, None] / 255
+        )
+        return np.clip(layer[:3] + paper * (1 - layer[3:]), 0, 1).astype(np.float32)
+
+
 class Icons:
     """The training set: pictures composed on demand, captions embedded once and cached on disk."""
 
@@ -39,7 +61,7 @@ class Icons:
             fewer: a list of names that the starting weights already know; drawn half as often.
         """
         self.concepts = read_concepts()
-        self.glyphs = render_all(self.concepts)
+        self._composer = Composer(render_all(self.concepts))
         self.captions = write_captions(self.concepts, seed)
         encoder = TextEncoder(vocabulary)
         self.tokens, self.pooled = _embeddings(cache, encoder, [caption.text for caption in self.captions])
@@ -63,25 +85,11 @@ class Icons:
         kinds = rng.choice(list(SHARES), size, p=list(SHARES.values()))
         chosen = rng.choice(len(self.concepts), size, p=self._chance)
         rows = [int(rng.choice(self._by_kind[int(c), str(k)])) for c, k in zip(chosen, kinds, strict=True)]
-        pictures = np.stack([self.compose(self.captions[row], rng) for row in rows])
+        pictures = np.stack([self._composer.compose(self.captions[row], rng) for row in rows])
         tokens, pooled = self.tokens[rows].astype(np.float32), self.pooled[rows].astype(np.float32)
         dropped = rng.random(size) < drop
         tokens[dropped], pooled[dropped] = self._empty
         return Batch(pictures * 2 - 1, tokens, pooled)
-
-    def compose(self, caption: Caption, rng: np.random.Generator | None = None) -> Floats:
-        """Draw a caption's picture: float32 [3, 64, 64] in 0..1, jittered by up to 1 px with an rng."""
-        layer = self.glyphs[caption.concept].astype(np.float32) / 255
-        if caption.tint:
-            layer = _tinted(layer, caption.tint)
-        if caption.partner is not None:
-            layer = _side_by_side(layer, self.glyphs[caption.partner].astype(np.float32) / 255)
-        elif rng is not None:
-            layer = np.roll(layer, tuple(rng.integers(-1, 2, 2)), (1, 2))
-        paper = (
-            np.array(COLOURS.get(caption.background or "", (255, 255, 255)), np.float32)[:, None, None] / 255
-        )
-        return np.clip(layer[:3] + paper * (1 - layer[3:]), 0, 1).astype(np.float32)
 
 
 def _tinted(layer: Floats, tint: str) -> Floats:

@@ -72,7 +72,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Floats], dict[str, str]]:
     evidence = {"file": path.name}
     try:
         content = path.read_bytes()
-        entries = deserialize(content)
+        entries = deserialize(content)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise AdapterUnusable(f"{path.name} can't be read: {error.strerror}", evidence=evidence) from error
     except SafetensorError as error:

@@ -60,9 +60,9 @@ class BaseModel:
 
 
 @cache
-def base_model() -> BaseModel:
-    """Read the base model's facts from ``lora_layout.json``."""
-    facts = json.loads((FOLDER / "lora_layout.json").read_text(encoding="utf-8"))
+def base_model(folder: Path = FOLDER) -> BaseModel:
+    """Read the base model's facts from ``lora_layout.json`` in its folder."""
+    facts = json.loads((folder / "lora_layout.json").read_text(encoding="utf-8"))
     layers = {
         row["name"]: Layer(row["name"], row["in"], row["out"], row["offset"]) for row in facts["modules"]
     }
@@ -74,7 +74,7 @@ def base_model() -> BaseModel:
         single_blocks=facts["blocks"]["single"],
         packed_width=facts["packed_width"],
         layers=MappingProxyType(layers),
-        folder=FOLDER,
+        folder=folder,
     )
 
 

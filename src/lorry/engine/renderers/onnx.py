@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorry.engine.renderers.adapter_file import PackedAdapter, read_adapter, read_tensors
-from lorry.engine.renderers.base import base_model
+from lorry.engine.renderers.base import FOLDER, BaseModel, base_model
 from lorry.engine.renderers.flow import join_guidance, not_loaded, sigmas, starting_noise, to_pixels
 from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
 from lorry.engine.renderers.text import TextEncoder
@@ -29,14 +29,14 @@ class OnnxRenderer:
 
     name = "onnx"
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, folder: Path = FOLDER) -> None:
         """Open the graphs and feed them the weights.
 
         Args:
             threads: intra-op threads; None lets onnxruntime take all cores.
+            folder: the base model's files.
         """
-        self._base = base_model()
-        folder = self._base.folder
+        self._base = base_model(folder)
         self._encoder = TextEncoder(self._base.vocabulary, threads or 0)
         self._transformer = _session(folder, "transformer", threads or 0)
         self._vae = _session(folder, "vae", threads or 0)
@@ -69,7 +69,7 @@ class OnnxRenderer:
             if adapter is None:
                 raise not_loaded(use.key)
             if use.scale and adapter.rank:
-                parts.append(_scaled(adapter.values, use.scale))
+                parts.append(_scaled(adapter.values, use.scale, self._base))
         return np.concatenate(parts) if parts else np.zeros((1, self._base.packed_width), np.float32)
 
     def _draw(self, requests: list[RenderRequest], packed: list[Floats]) -> list[Picture]:
@@ -96,12 +96,12 @@ class OnnxRenderer:
         return list(to_pixels(self._vae.run(None, {"tokens": x})[0]))
 
 
-def _scaled(values: Floats, scale: float) -> Floats:
+def _scaled(values: Floats, scale: float, base: BaseModel) -> Floats:
     """Multiply the B parts of a packed adapter, and only these, by a scale."""
     if scale == 1:
         return values
     scaled = values.copy()
-    for layer in base_model().layers.values():
+    for layer in base.layers.values():
         middle = layer.offset + layer.inputs
         scaled[:, middle : middle + layer.outputs] *= scale
     return scaled

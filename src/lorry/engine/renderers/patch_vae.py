@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class PatchVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Encode and decode pictures of values -1..1; sides are multiples of the patch."""
 
-    @register_to_config  # type: ignore[misc]
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         latent_channels: int = 16,

@@ -1,0 +1,79 @@
+"""Measure a packaged base model: is the picture of a prompt nearest to the icon that was asked for?
+
+    python tools/base_model/evaluate.py --base src/lorry/engine/base_model
+
+Nearest in RGB at 16x16 px among all concepts, so chance is 1 in 438. It measures recall of what was
+trained, not generalisation. Backgrounds, tints and pairs are drawn from captions of another seed than
+the training's; their pictures are held against the same recipe applied to every concept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from captions import Caption, write_captions
+from dataset import Composer
+from glyphs import read_concepts, render_all
+
+from lorry.engine.renderers import RenderRequest
+from lorry.engine.renderers.base import FOLDER
+from lorry.engine.renderers.onnx import OnnxRenderer
+
+Floats = npt.NDArray[np.float32]
+FRESH_SEED = 12345
+
+
+def small(pictures: Floats) -> Floats:
+    """Shrink [n, 3, 64, 64] to feature rows [n, 768] by averaging 4x4 px."""
+    return pictures.reshape(len(pictures), 3, 16, 4, 16, 4).mean((3, 5)).reshape(len(pictures), -1)
+
+
+def rank_of(picture: Floats, candidates: Floats, wanted: int) -> int:
+    """Return how many candidates are nearer to the picture than the wanted one is."""
+    distances = ((candidates - picture) ** 2).sum(1)
+    return int((distances < distances[wanted]).sum())
+
+
+def score(renderer: OnnxRenderer, composer: Composer, captions: list[Caption]) -> dict[str, float]:
+    """Draw the captions and return the shares where the wanted concept is first and among the first five."""
+    drawn = renderer.render([RenderRequest(caption.text, seed) for seed, caption in enumerate(captions)])
+    rows = small(np.stack(drawn).astype(np.float32).transpose(0, 3, 1, 2) / 255)
+    ranks = []
+    for caption, row in zip(captions, rows, strict=True):
+        rivals = [
+            Caption("", caption.kind, other, caption.background, caption.tint, caption.partner)
+            for other in range(len(composer.glyphs))
+        ]
+        ranks.append(
+            rank_of(row, small(np.stack([composer.compose(rival) for rival in rivals])), caption.concept)
+        )
+    places = np.array(ranks)
+    return {"n": len(places), "top1": float((places == 0).mean()), "top5": float((places < 5).mean())}
+
+
+def main() -> None:
+    """Print the scores as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--base", type=Path, default=FOLDER)
+    parser.add_argument("--each", type=int, default=96, help="captions of each composed kind")
+    options = parser.parse_args()
+    concepts = read_concepts()
+    composer, renderer = Composer(render_all(concepts)), OnnxRenderer(folder=options.base)
+    plain = [Caption(concept.name, "plain", index) for index, concept in enumerate(concepts)]
+    alias = [Caption(word, "plain", i) for i, concept in enumerate(concepts) for word in concept.aliases]
+    kinds = {"plain": plain, "alias": alias}
+    fresh = write_captions(concepts, FRESH_SEED)
+    chance = np.random.default_rng(FRESH_SEED)
+    for kind in ("background", "tint", "pair"):
+        rows = [caption for caption in fresh if caption.kind == kind]
+        kinds[kind] = [rows[i] for i in chance.choice(len(rows), options.each, replace=False)]
+    for kind, captions in kinds.items():
+        print(json.dumps({"kind": kind, **score(renderer, composer, captions)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
