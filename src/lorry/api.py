@@ -119,7 +119,8 @@ class Lorry:
     async def models(self) -> tuple[ShippedModel, ...]:
         """List the models that were shipped and not retired, by name."""
         store = await self._house.store()
-        return tuple([ShippedModel(model, await store.placement(model.name)) for model in await store.models()])
+        models = await store.models()
+        return tuple([ShippedModel(model, await store.placement(model.name)) for model in models])
 
     async def show(self, name: str) -> ShippedModel:
         """Read one model and where it is.
@@ -133,7 +134,8 @@ class Lorry:
         store = await self._house.store()
         model = await store.model(parse_name(name))
         if model is None:
-            raise ModelNotFound(f"No model {name!r} is known here.", evidence={"home": str(self._house.settings.home)})
+            home = str(self._house.settings.home)
+            raise ModelNotFound(f"No model {name!r} is known here.", evidence={"home": home})
         return ShippedModel(model, await store.placement(name))
 
     async def events(self, name: str, *, after: int = 0) -> AsyncIterator[Event]:

@@ -85,7 +85,8 @@ def _default_home() -> Path:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
-    return {name: (variable, environ[variable]) for name, variable in VARIABLES.items() if environ.get(variable)}
+    given = {name: variable for name, variable in VARIABLES.items() if environ.get(variable)}
+    return {name: (variable, environ[variable]) for name, variable in given.items()}
 
 
 def _from_file(file: Path, problems: list[str]) -> dict[str, tuple[str, Any]]:

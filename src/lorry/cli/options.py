@@ -39,7 +39,7 @@ class Output:
         print(text)  # noqa: T201 - the door prints
 
     def steps_console(self) -> Console:
-        """Give the console for progress: standard error with `--json`, so that the output stays one document."""
+        """Give the console for progress: standard error with `--json`, where the output is one document."""
         from rich.console import Console
 
         return Console(file=sys.stderr if self.json else sys.stdout)

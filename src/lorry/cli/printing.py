@@ -1,4 +1,4 @@
-"""What people read: reports, models, events, proofs and errors as lines of text. Pure; only the doors print."""
+"""What people read: reports, models, events, proofs and errors as lines of text. Only the doors print."""
 
 from __future__ import annotations
 
@@ -193,7 +193,8 @@ def event_line(event: Event) -> str:
         event: The entry.
     """
     seconds = f"{event.seconds:7.2f} s" if event.seconds is not None else " " * 9
-    return f"{_clock(event.at)}  {event.source:<10}  {event.subject:<10} {event.action:<9} {seconds}  {event.message}"
+    what = f"{event.source:<10}  {event.subject:<10} {event.action:<9}"
+    return f"{_clock(event.at)}  {what} {seconds}  {event.message}"
 
 
 def _clock(at: datetime) -> str:

@@ -45,7 +45,7 @@ def demo(*, folder: Path = Path("lorry-demo"), output: Output = Output()) -> Non
     console.print(f"Shipping {_shown(source)} on the embedded engine.", highlight=False)
     with Steps(console) as steps, engine_process(home, folder / "engine.log") as engine:
         steps.done("engine", engine.seconds, f"answers at {engine.url}, process {engine.pid}")
-        placement, sheet = asyncio.run(_run(output, engine, source, home, folder, steps))
+        placement, sheet = asyncio.run(_run(engine, source, home, folder, steps))
     seconds = time.monotonic() - began
     data = {"placement": placement.as_dict(), "sheet": str(sheet), "seconds": round(seconds, 2)}
     output.out(data, _closing(placement, sheet, home, seconds))
@@ -70,7 +70,7 @@ def sample() -> Path:
 
 
 async def _run(
-    output: Output, engine: EngineProcess, source: Path, home: Path, folder: Path, steps: Steps
+    engine: EngineProcess, source: Path, home: Path, folder: Path, steps: Steps
 ) -> tuple[Placement, Path]:
     from lorry.api import Lorry
     from lorry.settings import Settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-
 from lorry.cli.options import Common
 from lorry.cli.printing import proof_lines
 from lorry.cli.progress import Steps
