@@ -1,0 +1,27 @@
+"""In-memory platform and Hub: what a delivery meets, without a network, with faults on demand.
+
+They ship in the package and are tested like the rest. Everything lives in one `Ground`, plain JSON values,
+which may lie in a file so that it outlives a killed process.
+"""
+
+from __future__ import annotations
+
+from lorry.delivery.doubles.ground import Fault, Ground
+from lorry.delivery.doubles.painting import MemoryPainter, flat_png
+from lorry.delivery.doubles.publishing import MemoryPublisher
+from lorry.delivery.doubles.registry import MemoryRegistry
+from lorry.delivery.doubles.serving import MemoryDeployments, MemoryEndpoints
+from lorry.delivery.ports import Platform
+
+__all__ = ["Fault", "Ground", "MemoryPublisher", "flat_png", "memory_platform"]
+
+
+def memory_platform(ground: Ground) -> Platform:
+    """Build a platform that lives on a ground."""
+    return Platform(
+        "memory",
+        MemoryRegistry(ground),
+        MemoryEndpoints(ground),
+        MemoryDeployments(ground),
+        MemoryPainter(ground),
+    )

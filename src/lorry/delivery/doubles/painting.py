@@ -1,0 +1,46 @@
+"""Pictures, in memory."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from lorry.delivery.doubles.ground import Ground
+from lorry.errors import RequestRefused
+from lorry.model.generation import Picture, PictureOrder
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPainter:
+    """`lorry.delivery.ports.Painter` in memory: flat pictures whose level tells what acted."""
+
+    ground: Ground
+
+    async def paint(self, order: PictureOrder) -> tuple[Picture, ...]:
+        """Draw flat grey pictures; an adapter makes them brighter."""
+
+        def act() -> tuple[Picture, ...]:
+            routed = [row["routed"] for row in self.ground.things["endpoints"].values()]
+            if not any(routed):
+                raise RequestRefused("No traffic.", evidence={"code": "endpoint_not_configured"})
+            drawn = self.ground.calls.count("painter.paint")
+            scale = 1.0 if order.scale is None else order.scale
+            level = 100 + round(self.ground.effect * scale) + self.ground.noise * (drawn % 2)
+            seeds = range(order.seed, order.seed + order.count)
+            return tuple(Picture(flat_png(level, order.size or 8), seed) for seed in seeds)
+
+        return await self.ground.meet("painter.paint", act)
+
+
+def flat_png(level: int, size: int = 8) -> bytes:
+    """Draw a grey square as PNG.
+
+    Args:
+        level: 0 for black to 255 for white.
+        size: Edge in pixels.
+    """
+    from PIL import Image
+
+    target = io.BytesIO()
+    Image.new("RGB", (size, size), (level, level, level)).save(target, "PNG")
+    return target.getvalue()

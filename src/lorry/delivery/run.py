@@ -1,0 +1,216 @@
+"""One step of a delivery, carried out: told to the journal, noted in the placement, answered as values."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lorry.delivery.policy import Policy
+from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Records
+from lorry.errors import DiskFull, InternalError, LorryError, NotThere, NotWritable
+from lorry.journal import step_done, step_failed, step_note, step_retrying, step_started
+from lorry.model.events import Event
+from lorry.model.names import provider_name
+from lorry.model.placement import Placement, TrainedModel
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a delivery works with."""
+
+    home: Path
+    records: Records
+    journal: Journal
+    intents: Intents
+    publisher: Publisher
+    platform: Platform
+    now: Now
+    policy: Policy
+    listen: Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step ended well; `ids` are the platform's names that it learned."""
+
+    message: str
+    ids: Mapping[str, str | None] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A step waits for a state that has not come; `message` is what was seen."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One model's way through one workflow: what a step is given to work with."""
+
+    world: World
+    model: TrainedModel
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Give the deterministic name of everything of this model at a platform."""
+        return provider_name(self.model.name, self.model.digest)
+
+    def key(self, kind: str) -> str:
+        """Give the key of an intent of this model."""
+        return f"{self.model.name}/{self.model.digest[:8]}/{kind}"
+
+    async def placement(self) -> Placement:
+        """Read where the model stands."""
+        placement = await self.world.records.placement(self.model.name)
+        if placement is None:
+            raise NotThere(f"{self.model.name} is not known here any more.")
+        return placement
+
+    async def save(self, **changes: Any) -> Placement:
+        """Write where the model stands, with these changes."""
+        changed = replace(await self.placement(), **changes, updated_at=self.world.now())
+        await self.world.records.save_placement(changed)
+        return changed
+
+    async def tell(self, event: Event) -> None:
+        """Write an event durably, then say it to whoever listens."""
+        await self.world.journal.write(event)
+        self.world.listen(event)
+
+    async def note(self, step: str, action: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        """Tell something that happens within a step."""
+        at = self.world.now()
+        await self.tell(step_note(self.model.name, self.source, step, action, message, at, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A named step: `doing` is said when it begins, `act` does it once."""
+
+    name: str
+    doing: str
+    act: Callable[[Run], Awaitable[Done | Pending]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the repetitions of a step have come; kept between them as JSON values.
+
+    Attributes:
+        began: When the step began (ISO 8601).
+        looks: Looks at something that was not ready.
+        waited: Seconds of pauses between the looks. Pauses are counted, not the clock, so that the time
+            between a kill and a resume takes nothing from the limit.
+        failures: Errors in a row that might pass.
+        seen: What was seen last.
+    """
+
+    began: str
+    looks: int = 0
+    waited: float = 0.0
+    failures: int = 0
+    seen: str = ""
+
+
+async def perform(step: Step, run: Run, progress: Progress | None) -> Values:
+    """Carry a step out once, and answer what comes next.
+
+    Args:
+        step: Which.
+        run: Whose.
+        progress: From its last repetition; `None` at the first.
+
+    Returns:
+        JSON values under one of the keys `done` (true), `error` (an error's data), or `again` (seconds to
+        pause) with `progress`.
+    """
+    world = run.world
+    if progress is None:
+        began = world.now()
+        progress = Progress(began.isoformat())
+        await run.tell(step_started(run.model.name, run.source, step.name, step.doing, began))
+    try:
+        outcome = await step.act(run)
+    except LorryError as error:
+        return await _failed(step, run, progress, error)
+    except OSError as error:
+        return await _failed(step, run, progress, disk_error(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours must end as an error with a next step too
+        return await _failed(step, run, progress, _internal(step, error))
+    if isinstance(outcome, Pending):
+        return await _pending(step, run, progress, outcome)
+    await _ended_well(step, run, progress, outcome)
+    return {"done": True}
+
+
+async def _ended_well(step: Step, run: Run, progress: Progress, outcome: Done) -> None:
+    placement = await run.world.records.placement(run.model.name)
+    if placement is not None:  # the last step of retiring forgets it
+        await run.save(step=step.name, ids=replace(placement.ids, **outcome.ids))
+    began = datetime.fromisoformat(progress.began)
+    at = run.world.now()
+    await run.tell(step_done(run.model.name, run.source, step.name, outcome.message, at, began, outcome.data))
+
+
+async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -> Values:
+    from lorry.errors import DeliveryTimeout
+
+    policy = run.world.policy
+    limit = policy.limit_of(step.name)
+    if progress.waited >= limit:
+        error = DeliveryTimeout(
+            f"{step.name} waited {progress.waited:.3g} s, its limit is {limit:.3g} s: {outcome.message}",
+            fix=f"Run `lorry resume {run.model.name}` to go on waiting from where it stands.",
+            evidence={"step": step.name, "waited": progress.waited, "limit": limit, "looks": progress.looks},
+        )
+        return await _failed(step, run, replace(progress, failures=policy.tries), error)
+    if outcome.message != progress.seen:
+        await run.note(step.name, "state", outcome.message)
+    pause = min(policy.pause(progress.looks + 1), max(limit - progress.waited, 0.001))
+    after = replace(
+        progress,
+        looks=progress.looks + 1,
+        waited=progress.waited + pause,
+        failures=0,
+        seen=outcome.message,
+    )
+    return {"again": pause, "progress": _as_values(after)}
+
+
+async def _failed(step: Step, run: Run, progress: Progress, error: LorryError) -> Values:
+    failures = progress.failures + 1
+    at = run.world.now()
+    after = run.world.policy.retry_after(error, failures)
+    if after is not None:
+        await run.tell(step_retrying(run.model.name, run.source, step.name, error, at, after))
+        return {"again": after, "progress": _as_values(replace(progress, failures=failures))}
+    began = datetime.fromisoformat(progress.began)
+    await run.tell(step_failed(run.model.name, run.source, step.name, error, at, began))
+    return {"error": error.as_dict()}
+
+
+def _as_values(progress: Progress) -> Values:
+    return {name: getattr(progress, name) for name in Progress.__slots__}
+
+
+def disk_error(error: OSError) -> LorryError:
+    """Turn an error of our own disk into ours."""
+    kind = DiskFull if error.errno == errno.ENOSPC else NotWritable
+    where = f" for {error.filename}" if error.filename else ""
+    return kind(f"The disk refused{where}: {error.strerror or error}.", evidence={"errno": error.errno})
+
+
+def _internal(step: Step, error: Exception) -> InternalError:
+    return InternalError(
+        f"The step {step.name} met a fault of Lorry's: {type(error).__name__}: {error}",
+        evidence={"step": step.name, "type": type(error).__name__, "text": str(error)},
+    )
