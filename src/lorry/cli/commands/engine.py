@@ -25,8 +25,8 @@ def engine(
 
     Args:
         port: Where to listen; 0 takes any free port. Commands on the same home find it by themselves.
-        host: Address to listen on. Anything but loopback opens the engine to the network: set LORRY_ENGINE_KEY
-            then.
+        host: Address to listen on. Anything but loopback opens the engine to the network: set
+            LORRY_ENGINE_KEY then.
         renderer: What to draw with: onnx, or diffusers (the reference; needs the extra of that name).
         pace: How fast states advance: at-once, looks:N (after N looks) or seconds:T.
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
