@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,8 @@ from lorry.store.records import StoredRecords
 STORE_FILE = "lorry.sqlite"
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The three ports of one home, over one database."""
-
-    records: StoredRecords
-    journal: StoredJournal
-    intents: StoredIntents
+class Store(StoredRecords, StoredJournal, StoredIntents):
+    """The ports Records, Journal and Intents of one home, over one database."""
 
 
 @asynccontextmanager
@@ -50,7 +45,7 @@ async def open_store(home: Path) -> AsyncIterator[Store]:
     try:
         with translated(file):
             await _bring_up_to_date(engine)
-        yield Store(StoredRecords(engine, file), StoredJournal(engine, file), StoredIntents(engine, file))
+        yield Store(engine, file)
     finally:
         await engine.dispose()
 
@@ -59,8 +54,6 @@ def _make(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        import errno
-
         kind = DiskFull if error.errno == errno.ENOSPC else NotWritable
         raise kind(
             f"The folder {home} can't be made: {error.strerror}.", evidence={"folder": str(home)}
