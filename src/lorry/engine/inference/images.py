@@ -1,0 +1,170 @@
+"""`POST /v1/images/generations` (Together API dossier 3.1)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from lorry.engine.api_errors import Refusal, Rpc, invalid
+from lorry.engine.clock import stamp
+from lorry.engine.documents import new_id
+from lorry.engine.inference.loras import Chosen, ImageLora, Loras
+from lorry.engine.inference.pictures import Album, encode
+from lorry.engine.inference.targets import Target, Targets
+from lorry.engine.renderers.port import DEFAULT_GUIDANCE, DEFAULT_STEPS, Picture, RenderRequest
+from lorry.engine.serving import Serving
+from lorry.engine.together.identity import key_check
+from lorry.engine.together.records import RequestRecord, Shelves
+from lorry.engine.works import Works
+from lorry.errors import AdapterUnusable, LorryError
+
+#: What the base draws, and the largest that is delivered (Together API dossier 3.1: up to 1920).
+NATIVE_SIZE = 64
+LARGEST_SIZE = 1920
+
+_LARGEST_SEED = 2**63 - 1
+
+
+class ImageRequest(BaseModel):
+    """Body of a request; fields that make no difference here are ignored, as Together does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str
+    prompt: Annotated[str, Field(min_length=1, max_length=10_000)]
+    negative_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: Annotated[int, Field(ge=1, le=50)] | None = None
+    n: Annotated[int, Field(ge=1, le=4)] | None = None
+    seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] | None = None
+    guidance_scale: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None
+    image_loras: list[ImageLora] | None = None
+    response_format: Literal["url", "base64", "b64_json"] | None = None
+    output_format: Literal["png", "jpeg"] | None = None
+    user: str | None = None
+
+
+class Images:
+    """Draws what is asked for."""
+
+    def __init__(
+        self, works: Works, shelves: Shelves, targets: Targets, loras: Loras, serving: Serving, album: Album
+    ) -> None:
+        self._works = works
+        self._shelves = shelves
+        self._targets = targets
+        self._loras = loras
+        self._serving = serving
+        self._album = album
+
+    def router(self) -> APIRouter:
+        """Make the route."""
+        routes = APIRouter(dependencies=[Depends(key_check(self._works.config))])
+        routes.add_api_route("/v1/images/generations", self.generate, methods=["POST"], response_model=None)
+        return routes
+
+    async def generate(self, body: ImageRequest, request: Request) -> dict[str, Any]:
+        """Draw pictures and answer with them or with their addresses."""
+        size = square(body.width, body.height)
+        begun = time.perf_counter()
+        target = await run_in_threadpool(self._targets.find, body.model, body.user or body.prompt)
+        status = 500
+        try:
+            chosen = await run_in_threadpool(
+                self._loras.choose, target, body.image_loras or [], request.url.netloc
+            )
+            orders = _orders(body, chosen)
+            pictures = await self._drawn(orders, chosen)
+            answer = await run_in_threadpool(self._answer, body, orders, pictures, size, request)
+            status = 200
+        except Refusal as error:
+            status = error.status
+            raise
+        finally:
+            spent = (time.perf_counter() - begun) * 1000
+            await run_in_threadpool(self._note, target, status, spent, body.n or 1)
+        return {**answer, "timings": {"inference": round(spent / 1000, 4)}}
+
+    async def _drawn(self, orders: list[RenderRequest], chosen: Chosen) -> list[Picture]:
+        try:
+            return await self._serving.render(orders, chosen.needed)
+        except AdapterUnusable as error:
+            raise invalid(error.message, "image_loras") from error
+        except LorryError as error:
+            raise Refusal(Rpc.UNAVAILABLE, error.message, reason=error.code) from error
+
+    def _answer(
+        self,
+        body: ImageRequest,
+        orders: list[RenderRequest],
+        pictures: list[Picture],
+        size: int,
+        request: Request,
+    ) -> dict[str, Any]:
+        form = body.output_format or "jpeg"
+        encoded = [
+            (order.seed, encode(picture, size, form)) for order, picture in zip(orders, pictures, strict=True)
+        ]
+        base_url = str(request.base_url) if body.response_format in (None, "url") else None
+        return {
+            "id": new_id("img"),
+            "model": body.model,
+            "object": "list",
+            "data": self._album.rows(encoded, form, base_url),
+        }
+
+    def _note(self, target: Target, status: int, milliseconds: float, pictures: int) -> None:
+        if target.endpoint is None:
+            return
+        self._shelves.requests.put(
+            RequestRecord(
+                id=new_id("req"),
+                endpoint_id=target.endpoint,
+                deployment_id=target.deployment,
+                created_at=stamp(self._works.clock.now()),
+                status=status,
+                milliseconds=round(milliseconds, 1),
+                pictures=pictures,
+            )
+        )
+
+
+def square(width: int | None, height: int | None) -> int:
+    """Give the edge of the pictures that are asked for.
+
+    Raises:
+        Refusal: They are not square, or of a size that is not delivered.
+    """
+    wide = width if width is not None else height
+    high = height if height is not None else width
+    if wide is None or high is None:
+        return NATIVE_SIZE
+    if wide != high:
+        raise invalid(f"The pictures are square here; {wide}x{high} was asked for.", "width")
+    if not NATIVE_SIZE <= wide <= LARGEST_SIZE or wide % 8:
+        raise invalid(
+            f"The size can be {NATIVE_SIZE} to {LARGEST_SIZE} in multiples of 8; {wide} was asked for.",
+            "width",
+        )
+    return wide
+
+
+def _orders(body: ImageRequest, chosen: Chosen) -> list[RenderRequest]:
+    first = body.seed if body.seed is not None else secrets.randbelow(2**31)
+    return [
+        RenderRequest(
+            prompt=body.prompt,
+            seed=first + number,
+            steps=body.steps or DEFAULT_STEPS,
+            guidance=DEFAULT_GUIDANCE if body.guidance_scale is None else body.guidance_scale,
+            negative_prompt=body.negative_prompt or "",
+            adapters=chosen.uses,
+        )
+        for number in range(body.n or 1)
+    ]

@@ -1,0 +1,195 @@
+"""Run an engine as a process: bind, lock the home, answer, leave cleanly."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from lorry.engine.app import Engine, build
+from lorry.engine.clock import stamp
+from lorry.engine.config import EngineConfig
+from lorry.engine.discovery import Note, remove_note, running, write_note
+from lorry.engine.renderers.port import Renderer
+from lorry.engine.storage_faults import storage_faults
+from lorry.engine.works import open_works
+from lorry.errors import HomeBusy, OptionInvalid, PortTaken
+from lorry.model.report import WeightsReport
+
+#: How long requests that are being answered may take to end once the engine is told to stop.
+_GRACE_SECONDS = 5
+
+
+def serve(
+    config: EngineConfig,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    *,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Run an engine until it is told to stop (SIGINT or SIGTERM).
+
+    Args:
+        config: What it is told.
+        host: Address to listen at; another than loopback needs `config.api_key`.
+        port: Port to listen at; 0 takes any free one.
+        announce: Called with its URL once it answers.
+
+    Raises:
+        PortTaken: Something else listens there.
+        HomeBusy: An engine runs on the same home already.
+        OptionInvalid: It would be open to others without a key.
+        DiskFull: No space is left.
+        NotWritable: The home can't be written.
+    """
+    _refuse_open_door(config, host)
+    with _bound(host, port) as listener, _locked(config.home):
+        url = _url(host, listener)
+        engine = build(open_works(config), lambda: _open_renderer(config), check_weights)
+
+        def answering() -> None:
+            now = stamp(engine.works.clock.now())
+            write_note(config.home, Note(url=url, pid=os.getpid(), started_at=now))
+            engine.serving.warm_up()
+            if announce:
+                announce(url)
+
+        try:
+            with _quiet_signals():
+                AnnouncingServer(engine, answering).run(sockets=[listener])
+        finally:
+            remove_note(config.home)
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A server that says when it answers.
+
+    Args:
+        engine: What answers.
+        answering: Called once connections are taken.
+    """
+
+    def __init__(self, engine: Engine, answering: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                engine.app,
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._answering = answering
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to take connections, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._answering()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port, or say who has it.
+
+    Raises:
+        PortTaken: It can't be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    # A port whose last connections are still in TIME_WAIT is free all the same.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        evidence = {"host": host, "port": port}
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"Another program listens on port {port}.", evidence=evidence) from error
+        reason = error.strerror or str(error)
+        raise PortTaken(f"Port {port} at {host} can't be opened: {reason}.", evidence=evidence) from error
+    return listener
+
+
+def check_weights(source: Path, base: str) -> WeightsReport:
+    """Validate uploaded files with the check that `lorry check` runs."""
+    from lorry.weights import check
+
+    return check(source, base=base)
+
+
+def _open_renderer(config: EngineConfig) -> Renderer:
+    from lorry.engine.renderers import open_renderer
+
+    return open_renderer(config.renderer, config.threads)
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    listener = bind(host, port)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    path = home / "engine" / "engine.lock"
+    with storage_faults(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            url = running(home)
+            raise HomeBusy(
+                f"An engine runs on {home} already{' at ' + url if url else ''}.",
+                fix="Use that one, or another home with `--home`.",
+                evidence={"home": str(home), "url": url},
+            ) from error
+        yield
+
+
+@contextmanager
+def _quiet_signals() -> Iterator[None]:
+    # uvicorn stops cleanly and then raises the signal again for whoever was there before; that is this.
+    def nothing(signum: int, frame: FrameType | None) -> None:
+        pass
+
+    before = {number: signal.signal(number, nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _refuse_open_door(config: EngineConfig, host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and config.api_key is None:
+        raise OptionInvalid(
+            f"The engine would be open to everybody who reaches {host}, since it takes any key.",
+            fix="Set LORRY_ENGINE_KEY, or leave `--host` out to listen at 127.0.0.1 only.",
+            evidence={"host": host},
+        )
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  # named, not bound: where this machine itself finds it
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,176 @@
+"""What the engine remembers about Together's things; every field is a JSON value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lorry.engine.documents import Documents, Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model record: a name and a base; the files are in its revisions."""
+
+    id: str
+    name: str
+    base_model_id: str
+    created_at: str
+    updated_at: str
+    description: str = ""
+    visibility: str = "VISIBILITY_PRIVATE"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """One immutable upload of a model.
+
+    Attributes:
+        files: `{path, hash, sha256, size}` of each file.
+        outcome: What validation found (`SUCCESS`, `FAILED`, `ERROR`); shown once its phase is over.
+        problems: `{rule, severity, message}` of each finding that forbids serving.
+        weights: Path of the adapter's file among `files`.
+        modules: Base layers that the check expects it to change.
+        summary: The check's summary.
+        since: When validation began.
+        looks: How often its state was looked at since.
+        shown: Whether the outcome has been shown, and with that fixed.
+    """
+
+    id: str
+    model_id: str
+    created_at: str
+    files: list[dict[str, Any]]
+    outcome: str
+    problems: list[dict[str, str]]
+    weights: str | None
+    modules: int
+    summary: dict[str, Any]
+    since: str
+    looks: int = 0
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """A file that is being uploaded in parts; its id is the secret in the parts' URLs."""
+
+    id: str
+    model_id: str
+    path: str
+    hash: str
+    parts: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRecord:
+    """A content that is stored, under the hash that uploads name it by (its id)."""
+
+    id: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUploadRecord:
+    """The import of a repository into a model."""
+
+    id: str
+    model_id: str
+    remote_url: str
+    created_at: str
+    updated_at: str
+    status: str
+    since: str
+    host: str
+    looks: int = 0
+    message: str = ""
+    events: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """An address for requests; `traffic` holds `{deploymentId, weight}`."""
+
+    id: str
+    name: str
+    etag: str
+    created_at: str
+    updated_at: str
+    traffic: list[dict[str, Any]] = field(default_factory=list)
+    visibility: str = "VISIBILITY_PRIVATE"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRecord:
+    """Replicas of one revision behind an endpoint.
+
+    Attributes:
+        phase: `starting`, `ready`, `stopping`, `stopped` or `failed`.
+        since: When the phase began.
+        looks: How often it was looked at since.
+        used_at: When it last answered a request.
+    """
+
+    id: str
+    endpoint_id: str
+    name: str
+    model_project: str
+    model_id: str
+    revision_id: str
+    autoscaling: dict[str, Any]
+    etag: str
+    created_at: str
+    updated_at: str
+    phase: str
+    since: str
+    looks: int = 0
+    message: str = ""
+    inactive_timeout: int = 0
+    max_concurrent: str | None = None
+    placement: dict[str, Any] | None = None
+    used_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One entry of an endpoint's history; `more` holds the fields that only some types have."""
+
+    id: str
+    endpoint_id: str
+    created_at: str
+    level: str
+    type: str
+    message: str
+    deployment_id: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One answered request for pictures."""
+
+    id: str
+    endpoint_id: str
+    deployment_id: str | None
+    created_at: str
+    status: int
+    milliseconds: float
+    pictures: int
+
+
+class Shelves:
+    """All kinds of records of one engine."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+        self.models = Shelf(documents, "model", ModelRecord)
+        self.revisions = Shelf(documents, "revision", RevisionRecord, "model_id")
+        self.uploads = Shelf(documents, "upload", UploadRecord, "model_id")
+        self.contents = Shelf(documents, "content", ContentRecord)
+        self.remote_uploads = Shelf(documents, "remote_upload", RemoteUploadRecord, "model_id")
+        self.endpoints = Shelf(documents, "endpoint", EndpointRecord)
+        self.deployments = Shelf(documents, "deployment", DeploymentRecord, "endpoint_id")
+        self.events = Shelf(documents, "event", EventRecord, "endpoint_id")
+        self.requests = Shelf(documents, "request", RequestRecord, "endpoint_id")

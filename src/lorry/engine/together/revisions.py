@@ -1,0 +1,241 @@
+"""Revisions: the files of a model, validated with the same check that `lorry check` runs.
+
+Every file of a revision is linked under its own name into a folder of the revision, so that the check and the
+renderer read what the user uploaded and not a heap of digests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from lorry.engine.api_errors import invalid, not_found
+from lorry.engine.clock import moment_of, stamp
+from lorry.engine.documents import new_id
+from lorry.engine.paging import DEFAULT_LIMIT, Limit, page
+from lorry.engine.storage_faults import storage_faults
+from lorry.engine.together.catalog import BASE_NAME
+from lorry.engine.together.records import RevisionRecord, Shelves
+from lorry.engine.together.wire import project_router
+from lorry.engine.works import Works
+from lorry.errors import LorryError
+from lorry.model.report import WeightsReport
+
+#: Reads the files in a folder and says what is wrong with them for the base model of that name.
+Check = Callable[[Path, str], WeightsReport]
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFile:
+    """A stored file that becomes part of a revision; `hash` is the one its uploader named it by."""
+
+    path: str
+    hash: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    outcome: str
+    problems: list[dict[str, str]]
+    weights: str | None = None
+    modules: int = 0
+    summary: dict[str, Any] | None = None
+
+
+class Revisions:
+    """The revisions of one engine's models."""
+
+    def __init__(self, works: Works, shelves: Shelves, check: Check) -> None:
+        self._works = works
+        self._shelves = shelves
+        self._check = check
+        self._settling = threading.Lock()
+
+    def router(self) -> APIRouter:
+        """Make the routes."""
+        return project_router(
+            self._works.config,
+            [("GET", "/models/{model}/revisions", self.index), ("GET", "/models/{model}/files", self.files)],
+        )
+
+    def create(self, model: str, files: list[RevisionFile]) -> RevisionRecord:
+        """Make a revision of stored files and validate it.
+
+        Raises:
+            DiskFull: No space is left; nothing of it stays.
+        """
+        key = new_id("rv")
+        folder = self.folder(key)
+        try:
+            self._link(folder, files)
+            verdict = self._validate(folder)
+            now = stamp(self._works.clock.now())
+            return self._shelves.revisions.put(
+                RevisionRecord(
+                    id=key,
+                    model_id=model,
+                    created_at=now,
+                    files=[asdict(file) for file in files],
+                    outcome=verdict.outcome,
+                    problems=verdict.problems,
+                    weights=verdict.weights,
+                    modules=verdict.modules,
+                    summary=verdict.summary or {},
+                    since=now,
+                )
+            )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def index(self, model: str, limit: Limit = DEFAULT_LIMIT, after: str | None = None) -> dict[str, Any]:
+        """List a model's revisions, newest first; each that is shown counts as looked at."""
+        self._known(model)
+        return page(
+            self._shelves.revisions.all(model),
+            lambda record: _answer(self.look(record)),
+            limit,
+            after,
+            newest_first=True,
+        )
+
+    def files(
+        self,
+        model: str,
+        revision: Annotated[str | None, Query(alias="revisionId")] = None,
+        limit: Limit = DEFAULT_LIMIT,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """List the files of a revision, of the newest unless told otherwise."""
+        self._known(model)
+        record = self.record(model, revision) if revision else self.latest(model)
+        files = sorted(record.files, key=lambda file: str(file["path"])) if record else []
+        rest = [file for file in files if after is None or file["path"] > after]
+        shown = rest[:limit]
+        rows = [
+            {"path": file["path"], "hash": file["hash"], "sizeBytes": str(file["size"])} for file in shown
+        ]
+        answer: dict[str, Any] = {
+            "object": "list",
+            "data": rows,
+            "next_cursor": shown[-1]["path"] if len(rest) > limit else None,
+            "totalSizeBytes": str(sum(int(file["size"]) for file in files)),
+        }
+        if record:
+            answer |= {"revisionId": record.id, "revisionCreatedAt": record.created_at}
+        return answer
+
+    def record(self, model: str, key: str) -> RevisionRecord:
+        """Find a revision of a model.
+
+        Raises:
+            Refusal: 404.
+        """
+        record = self._shelves.revisions.get(key)
+        if record is None or record.model_id != model:
+            raise not_found(f"The revision {key} of the model {model}")
+        return record
+
+    def latest(self, model: str) -> RevisionRecord | None:
+        """Find the newest revision of a model."""
+        records = self._shelves.revisions.all(model)
+        return records[-1] if records else None
+
+    def look(self, record: RevisionRecord, *, counts: bool = True) -> RevisionRecord:
+        """Bring a revision's state up to date with the pace.
+
+        Args:
+            record: What was read.
+            counts: Whether somebody outside looked (and not the engine itself).
+        """
+        if record.shown:
+            return record
+        with self._settling:
+            fresh = self._shelves.revisions.get(record.id) or record
+            looked = replace(fresh, looks=fresh.looks + counts)
+            over = self._works.config.pace.over(
+                since=moment_of(looked.since), looks=looked.looks, now=self._works.clock.now()
+            )
+            return self._shelves.revisions.put(replace(looked, shown=over))
+
+    def folder(self, revision: str) -> Path:
+        """Say where the files of a revision lie."""
+        return self._works.revisions / revision
+
+    def forget(self, model: str) -> None:
+        """Delete all revisions of a model."""
+        for record in self._shelves.revisions.all(model):
+            self._shelves.revisions.delete(record.id)
+            shutil.rmtree(self.folder(record.id), ignore_errors=True)
+
+    def _known(self, model: str) -> None:
+        if self._shelves.models.get(model) is None:
+            raise not_found(f"The model {model}")
+
+    def _link(self, folder: Path, files: list[RevisionFile]) -> None:
+        for file in files:
+            target = folder / file.path
+            with storage_faults(str(folder)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source = self._works.blobs.path(file.sha256)
+                try:
+                    os.link(source, target)
+                except OSError:
+                    # Some file systems have no hard links.
+                    shutil.copyfile(source, target)
+
+    def _validate(self, folder: Path) -> _Verdict:
+        try:
+            report = self._check(folder, BASE_NAME)
+        except LorryError as error:
+            return _Verdict("FAILED", [_problem(error.code, "error", error.message)])
+        except Exception as error:  # noqa: BLE001  # a fault of the check is an outcome (ERROR), not ours
+            return _Verdict("ERROR", [_problem("internal_error", "error", f"The check failed: {error}.")])
+        problems = [_problem(finding.code, finding.severity, finding.message) for finding in report.errors]
+        file = Path(report.summary.file)
+        weights = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
+        return _Verdict(
+            "SUCCESS" if report.ok else "FAILED",
+            problems,
+            weights=weights,
+            modules=report.summary.modules,
+            summary={"parameters": report.summary.parameters, "dtype": report.summary.dtype},
+        )
+
+
+def check_path(path: str) -> str:
+    """Accept the path of a file inside a revision.
+
+    Raises:
+        Refusal: It leads out of the revision, or can't be written everywhere.
+    """
+    parts = PurePosixPath(path).parts
+    harmless = all(part not in ("..", ".", "/") and not part.startswith(".") for part in parts)
+    if not parts or not harmless or path.startswith("/") or set(path) & set("\\\0:") or len(path) > 1024:
+        raise invalid(f"{path!r} can't be the path of a file in a revision.", "path")
+    return "/".join(parts)
+
+
+def _problem(rule: str, severity: str, message: str) -> dict[str, str]:
+    return {"rule": rule, "severity": str(severity).upper(), "message": message}
+
+
+def _answer(record: RevisionRecord) -> dict[str, Any]:
+    answer: dict[str, Any] = {"revisionId": record.id, "createdAt": record.created_at}
+    if not record.shown:
+        return {**answer, "validationStatus": "REVISION_VALIDATION_STATUS_PENDING", "validationErrors": []}
+    return {
+        **answer,
+        "validationStatus": f"REVISION_VALIDATION_STATUS_{record.outcome}",
+        "validationErrors": record.problems,
+        "lastValidatedAt": record.since,
+    }
