@@ -1,4 +1,4 @@
-"""In-memory platform and Hub: what a delivery meets, without a network, with faults on demand.
+"""In-memory platform, Hub, store and durable runtime: what a delivery meets, without a network, with faults on demand.
 
 They ship in the package and are tested like the rest. Everything lives in one `Ground`, plain JSON values,
 which may lie in a file so that it outlives a killed process.
@@ -7,13 +7,23 @@ which may lie in a file so that it outlives a killed process.
 from __future__ import annotations
 
 from lorry.delivery.doubles.ground import Fault, Ground
+from lorry.delivery.doubles.instant import InstantDurable
 from lorry.delivery.doubles.painting import MemoryPainter, flat_png
 from lorry.delivery.doubles.publishing import MemoryPublisher
 from lorry.delivery.doubles.registry import MemoryRegistry
 from lorry.delivery.doubles.serving import MemoryDeployments, MemoryEndpoints
+from lorry.delivery.doubles.storing import MemoryStore
 from lorry.delivery.ports import Platform
 
-__all__ = ["Fault", "Ground", "MemoryPublisher", "flat_png", "memory_platform"]
+__all__ = [
+    "Fault",
+    "Ground",
+    "InstantDurable",
+    "MemoryPublisher",
+    "MemoryStore",
+    "flat_png",
+    "memory_platform",
+]
 
 
 def memory_platform(ground: Ground) -> Platform:
