@@ -98,7 +98,9 @@ async def open_connection(
     limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
     outside = not is_loopback(address)  # a proxy of the environment can't reach this machine
     async with (
-        httpx.AsyncClient(timeout=limits, trust_env=outside, event_hooks={"response": [_only_json]}) as http,
+        httpx.AsyncClient(
+            timeout=limits, trust_env=outside, event_hooks={"response": [_only_objects]}
+        ) as http,
         httpx.AsyncClient(timeout=limits, trust_env=outside) as storage,
     ):
         client = AsyncTogether(
@@ -127,8 +129,15 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-async def _only_json(response: httpx.Response) -> None:
-    """Stop at an answer that is no JSON: the SDK would hand it on as if it were the thing asked for."""
-    kind = response.headers.get("content-type", "nothing")
-    if response.is_success and "json" not in kind and response.status_code != httpx.codes.NO_CONTENT:
-        raise httpx.DecodingError(f"it is {kind.split(';')[0]} and not JSON", request=response.request)
+async def _only_objects(response: httpx.Response) -> None:
+    """Stop at an answer that is no JSON object: the SDK would hand it on as what was asked for."""
+    if not response.is_success or response.request.method == "DELETE":  # a deletion may answer with nothing
+        return
+    await response.aread()
+    try:
+        body = response.json()
+    except ValueError:
+        kind = response.headers.get("content-type", "of no type").split(";")[0]
+        raise httpx.DecodingError(f"it is {kind} and not whole JSON", request=response.request) from None
+    if not isinstance(body, dict):
+        raise httpx.DecodingError("it is JSON, but not an object", request=response.request)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from together.types import EndpointDeployment
 
 from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedModel
 from lorry.errors import NotThere
 from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.fields import text
 
 _STATES = {
     "DEPLOYMENT_STATE_PROVISIONING": DeploymentState.STARTING,
@@ -89,7 +88,7 @@ class TogetherDeployments:
         if present is None:
             return
         doing = f"delete the deployment {deployment}"
-        etag = self._at.read(doing, attrgetter("etag"), present)
+        etag = self._at.read(doing, text, present, "etag")
         project = await self._at.project()
         try:
             with self._at.faults.translated(doing):
@@ -111,9 +110,9 @@ class TogetherDeployments:
 
 
 def _deployment(found: EndpointDeployment) -> HostedDeployment:
-    state = state_of(found.status.state, found.status.ready_replicas or 0, found.desired_replicas)
+    state = state_of(text(found.status, "state"), found.status.ready_replicas or 0, found.desired_replicas)
     message = found.status.message or f"the platform says {found.status.state} and nothing more"
-    return HostedDeployment(found.id, found.name, state, message)
+    return HostedDeployment(text(found, "id"), text(found, "name"), state, message)
 
 
 def state_of(said: str, ready: int, desired: int | None) -> DeploymentState:

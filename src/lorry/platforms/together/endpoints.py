@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from together.types import Endpoint
 
 from lorry.delivery.ports import HostedEndpoint
 from lorry.errors import NotThere
 from lorry.platforms.together.connection import Connection
-from lorry.platforms.together.names import bare
+from lorry.platforms.together.fields import bare_name, text
 
 
 class TogetherEndpoints:
@@ -29,7 +28,7 @@ class TogetherEndpoints:
         project = await self._at.project()
         with self._at.faults.translated(doing):
             async for found in self._at.client.endpoints.list(project_id=project):
-                if bare(self._at.read(doing, attrgetter("name"), found)) == name:
+                if self._at.read(doing, bare_name, found) == name:
                     return self._at.read(doing, _endpoint, found)
         return None
 
@@ -53,7 +52,7 @@ class TogetherEndpoints:
             changed = await self._at.client.endpoints.update(
                 endpoint,
                 project_id=project,
-                etag=self._at.read(doing, attrgetter("etag"), present),
+                etag=self._at.read(doing, text, present, "etag"),
                 traffic_split=[{"deployment_id": deployment, "weight": 1} for deployment in deployments],
                 update_mask="trafficSplit",  # without it an empty split is "no fields to update" (2.0)
             )
@@ -66,7 +65,7 @@ class TogetherEndpoints:
         try:
             with self._at.faults.translated(doing):
                 present = await self._at.client.endpoints.retrieve(endpoint, project_id=project)
-                etag = self._at.read(doing, attrgetter("etag"), present)
+                etag = self._at.read(doing, text, present, "etag")
                 await self._at.client.endpoints.delete(endpoint, project_id=project, etag=etag)
         except NotThere:
             return
@@ -74,5 +73,5 @@ class TogetherEndpoints:
 
 def _endpoint(found: Endpoint) -> HostedEndpoint:
     split = found.traffic_split or []
-    routed = tuple(entry.deployment_id for entry in split if entry.weight != 0)
-    return HostedEndpoint(found.id, found.name, routed)
+    routed = tuple(text(entry, "deployment_id") for entry in split if entry.weight != 0)
+    return HostedEndpoint(text(found, "id"), text(found, "name"), routed)

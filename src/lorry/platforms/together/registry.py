@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 
 from together.types import Model, SupportedModel
 from together.types.model_list_revisions_response import Data
@@ -13,7 +12,7 @@ from together.types.models import Config
 from lorry.delivery.ports import HostedBase, HostedModel, Progress, Revision, RevisionState, UploadFile
 from lorry.errors import NotThere
 from lorry.platforms.together.connection import Connection
-from lorry.platforms.together.names import bare
+from lorry.platforms.together.fields import bare_name, text
 from lorry.platforms.together.upload import Upload
 
 _STATES = {
@@ -45,9 +44,10 @@ class TogetherRegistry:
         near: list[str] = []
         with self._at.faults.translated(doing):
             async for row in self._at.client.models.list_supported(search=name):
-                if self._at.read(doing, attrgetter("name"), row) == name:
+                found = self._at.read(doing, text, row, "name")
+                if found == name:
                     return await self._hosted(doing, row)
-                near.append(row.name)
+                near.append(found)
         others = f" It has {', '.join(near[:5])}." if near else ""
         raise NotThere(
             f"{self._at.faults.address} does not serve the base model {name!r}.{others}",
@@ -56,7 +56,7 @@ class TogetherRegistry:
         )
 
     async def _hosted(self, doing: str, row: SupportedModel) -> HostedBase:
-        base, resource = self._at.read(doing, lambda: (row.base_model_id, row.base_model))
+        base, resource = row.base_model_id, row.base_model
         if not base or not resource:
             return HostedBase(base or row.id, row.name, None)  # served, but nothing can be hosted on it (2.5)
         project = await self._at.project()
@@ -70,7 +70,7 @@ class TogetherRegistry:
         project = await self._at.project()
         with self._at.faults.translated(doing):
             async for found in self._at.client.models.list(project_id=project):
-                if bare(self._at.read(doing, attrgetter("name"), found)) == name:
+                if self._at.read(doing, bare_name, found) == name:
                     return self._at.read(doing, _model, found, project)
         return None
 
@@ -118,8 +118,9 @@ class TogetherRegistry:
 
 
 def _model(found: Model, project: str) -> HostedModel:
-    resource = f"projects/{found.project_id or project}/models/{found.id}"
-    return HostedModel(found.id, found.name, resource, found.description or "")
+    model = text(found, "id")
+    resource = f"projects/{found.project_id or project}/models/{model}"
+    return HostedModel(model, text(found, "name"), resource, found.description or "")
 
 
 def _smallest(configs: Sequence[Config]) -> str | None:
@@ -132,7 +133,7 @@ def _smallest(configs: Sequence[Config]) -> str | None:
         return int(counts[0]) if counts and str(counts[0]).isdigit() else 1
 
     chosen = min(configs, key=accelerators)
-    return f"projects/{chosen.project_id}/configs/{chosen.id}"
+    return f"projects/{text(chosen, 'project_id')}/configs/{text(chosen, 'id')}"
 
 
 def _created(row: Data) -> str:
@@ -149,4 +150,4 @@ def _revision(row: Data) -> Revision:
     )
     if state is RevisionState.REJECTED and not reasons:
         reasons = (f"the platform says {said} and gives no reason",)
-    return Revision(row.revision_id, state, reasons)
+    return Revision(text(row, "revision_id"), state, reasons)

@@ -1,0 +1,159 @@
+"""The whole life of a model through the ports, against a server that knows the dossier only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lorry.delivery.ports import DeploymentState, Platform, RevisionState, UploadFile
+from lorry.errors import Conflict, NotThere
+from lorry.model.generation import PictureOrder
+from tests.platforms.conftest import BASE
+from tests.platforms.stand_in import PNG, StandIn
+
+
+def _file(folder: Path, name: str, size: int) -> UploadFile:
+    path = folder / name
+    seed = hashlib.sha256(name.encode()).digest()
+    path.write_bytes((seed * (size // len(seed) + 1))[:size])
+    return UploadFile(name, path)
+
+
+def _quiet(_sent: int, _total: int) -> None:
+    pass
+
+
+async def test_a_model_goes_from_nothing_to_pictures_and_back(
+    platform: Platform, server: StandIn, tmp_path: Path
+) -> None:
+    """Base, record, upload, revision, endpoint, deployment, route, picture, stop, delete: nothing stays."""
+    base = await platform.registry.base(BASE)
+    model = await platform.registry.create("tok-12345678", base, "ours")
+    files = [_file(tmp_path, "adapter_model.safetensors", 3500), _file(tmp_path, "adapter_config.json", 40)]
+    revision = await platform.registry.upload(model.id, files, _quiet)
+    assert (await platform.registry.revisions(model.id))[0].state is RevisionState.VALID
+    endpoint = await platform.endpoints.create("tok-12345678")
+    assert base.config is not None
+    made = await platform.deployments.create(endpoint.id, "tok-12345678", model, revision.id, base.config)
+    assert made.state is DeploymentState.STARTING
+    assert made.message == "downloading weights"
+    server.deployments[made.id]["status"] = {"state": "DEPLOYMENT_STATE_READY", "message": "1 of 1 answer"}
+    look = await platform.deployments.look(endpoint.id, made.id)
+    assert look is not None
+    assert look.state is DeploymentState.READY
+    assert (await platform.endpoints.route(endpoint.id, [made.id])).routed == (made.id,)
+    order = PictureOrder(endpoint.name, "TOK", 7, steps=4, size=64, adapter=model.name, scale=0.0)
+    assert (await platform.painter.paint(order))[0].png.startswith(PNG)
+    assert (await platform.endpoints.route(endpoint.id, [])).routed == ()
+    await platform.deployments.stop(endpoint.id, made.id)
+    await platform.deployments.delete(endpoint.id, made.id)
+    await platform.endpoints.delete(endpoint.id)
+    await platform.registry.delete(model.id)
+    assert (server.models, server.endpoints, server.deployments) == ({}, {}, {})
+    assert server.stored  # and what went over the line was put together again and had the right hashes
+
+
+async def test_what_is_not_there_is_gone_already(platform: Platform, server: StandIn) -> None:
+    """Stopping and deleting a thing that is not there is fine, in whatever order it went away."""
+    await platform.registry.delete("ml_none")
+    await platform.endpoints.delete("ep_none")
+    await platform.deployments.stop("ep_none", "dep_none")
+    await platform.deployments.delete("ep_none", "dep_none")
+    assert await platform.deployments.look("ep_none", "dep_none") is None
+    assert not [path for path in server.paths() if path.startswith("PATCH")]
+
+
+async def test_a_stopped_deployment_is_not_stopped_again(platform: Platform, server: StandIn) -> None:
+    """Stopping twice asks the platform to change something only once."""
+    endpoint, deployment = await _deployed(platform)
+    await platform.deployments.stop(endpoint, deployment)
+    await platform.deployments.stop(endpoint, deployment)
+    assert len([path for path in server.paths() if path.startswith("PATCH")]) == 1
+
+
+async def test_names_are_found_on_any_page_and_exactly(platform: Platform) -> None:
+    """A bare name finds `slug/name` on a later page, and neither a longer nor a shorter name."""
+    base = await platform.registry.base(BASE)
+    for name in ("tok-1", "tok-12", "a-tok-1", "tok"):
+        await platform.registry.create(name, base, f"about {name}")
+        await platform.endpoints.create(name)
+    model, endpoint = await platform.registry.find("tok"), await platform.endpoints.find("tok")
+    assert model is not None
+    assert (model.name, model.description) == ("slug/tok", "about tok")
+    assert model.resource == f"projects/proj_1/models/{model.id}"
+    assert endpoint is not None
+    assert endpoint.name == "slug/tok"
+    assert await platform.registry.find("to") is None
+    assert await platform.endpoints.find("k-1") is None
+
+
+async def test_all_deployments_of_an_endpoint_are_listed(platform: Platform) -> None:
+    """The list goes over all pages; the endpoint's own summaries end at ten."""
+    endpoint, _ = await _deployed(platform)
+    base, model = await platform.registry.base(BASE), await platform.registry.find("tok")
+    assert model is not None
+    assert base.config is not None
+    for number in range(4):
+        await platform.deployments.create(endpoint, f"tok-{number}", model, "rv_1", base.config)
+    names = [found.name for found in await platform.deployments.list(endpoint)]
+    assert names == ["slug/tok/tok", *(f"slug/tok/tok-{number}" for number in range(4))]
+
+
+async def test_a_base_is_found_by_its_exact_name_with_its_smallest_configuration(platform: Platform) -> None:
+    """Near misses are passed over; of four configurations on two pages the smallest wins."""
+    base = await platform.registry.base(BASE)
+    assert (base.id, base.name, base.config) == ("ml_b2", BASE, "projects/pub/configs/cr_1")
+
+
+async def test_a_base_without_a_configuration_has_none(platform: Platform, server: StandIn) -> None:
+    """A model that the platform serves but can't host for us has no config (zero configs, dossier 2.5)."""
+    server.configs.clear()
+    assert (await platform.registry.base(BASE)).config is None
+    server.supported[2]["baseModel"] = ""
+    assert (await platform.registry.base(BASE)).config is None
+
+
+async def test_a_base_that_is_not_served_is_not_there_and_near_names_are_said(platform: Platform) -> None:
+    """The error names the bases that nearly match."""
+    with pytest.raises(NotThere, match=r"'lorry/base-6'.*lorry/base-64-turbo"):
+        await platform.registry.base("lorry/base-6")
+
+
+async def test_a_change_in_between_is_a_conflict(platform: Platform, server: StandIn) -> None:
+    """Routing carries the etag of what it read, and the platform's 409 arrives as Conflict."""
+    endpoint, deployment = await _deployed(platform)
+    server.instead.append(
+        (
+            f"/v2/projects/proj_1/endpoints/{endpoint}",
+            200,
+            _json(server.endpoints[endpoint] | {"etag": "0"}),
+            "application/json",
+        )
+    )
+    with pytest.raises(Conflict, match="ABORTED"):
+        await platform.endpoints.route(endpoint, [deployment])
+
+
+async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform, server: StandIn) -> None:
+    """The create call pins the revision and asks for exactly one replica."""
+    await _deployed(platform)
+    sent = next(one.json for one in server.seen if one.method == "POST" and one.path.endswith("/deployments"))
+    assert sent["model"].endswith("/revisions/rv_1")
+    assert sent["autoscaling"] == {"minReplicas": 1, "maxReplicas": 1}
+    assert sent["config"] == "projects/pub/configs/cr_1"
+
+
+async def _deployed(platform: Platform) -> tuple[str, str]:
+    base = await platform.registry.base(BASE)
+    assert base.config is not None
+    model = await platform.registry.create("tok", base, "ours")
+    endpoint = await platform.endpoints.create("tok")
+    made = await platform.deployments.create(endpoint.id, "tok", model, "rv_1", base.config)
+    return endpoint.id, made.id
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
