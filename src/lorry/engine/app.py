@@ -18,6 +18,7 @@ from lorry.engine.renderers.port import Renderer
 from lorry.engine.repositories import RepoFile, Repositories
 from lorry.engine.serving import Serving
 from lorry.engine.together import adapters, catalog, identity
+from lorry.engine.together.analytics import Analytics
 from lorry.engine.together.deployment_requests import Pins
 from lorry.engine.together.deployments import Deployments
 from lorry.engine.together.downloads import Downloads
@@ -82,6 +83,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
         models.router(),
         revisions.router(),
         endpoints.router(),
+        Analytics(works, shelves, endpoints).router(),
         deployments.router(),
         adapters.router(config),
         Images(works, shelves, targets, loras, serving, album).router(),

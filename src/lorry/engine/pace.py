@@ -7,8 +7,13 @@ restart loses nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from lorry.errors import OptionInvalid
+
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,26 @@ class Pace:
     def seconds(cls, seconds: float) -> Pace:
         """Let a phase last this long on the engine's clock."""
         return cls(after_seconds=seconds)
+
+    @classmethod
+    def parse(cls, text: str) -> Pace:
+        """Read a pace as a user writes it: `at-once`, `looks:3` or `seconds:2.5`.
+
+        Raises:
+            OptionInvalid: It is none of these.
+        """
+        kind, _, amount = text.partition(":")
+        if text == "at-once":
+            return cls.at_once()
+        if kind == "looks" and amount.isascii() and amount.isdigit():
+            return cls.looks(int(amount))
+        if kind == "seconds" and _SECONDS.fullmatch(amount):
+            return cls.seconds(float(amount))
+        raise OptionInvalid(
+            f"{text!r} is no pace.",
+            fix="Write `at-once`, `looks:3` or `seconds:2.5`.",
+            evidence={"pace": text},
+        )
 
     def over(self, *, since: datetime, looks: int, now: datetime) -> bool:
         """Say whether a phase has ended.

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ def serve(
     port: int = 8765,
     *,
     announce: Callable[[str], None] | None = None,
+    stop_with_stdin: bool = False,
 ) -> None:
     """Run an engine until it is told to stop (SIGINT or SIGTERM).
 
@@ -43,6 +45,7 @@ def serve(
         host: Address to listen at; another than loopback needs `config.api_key`.
         port: Port to listen at; 0 takes any free one.
         announce: Called with its URL once it answers.
+        stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
 
     Raises:
         PortTaken: Something else listens there.
@@ -63,9 +66,12 @@ def serve(
             if announce:
                 announce(url)
 
+        server = AnnouncingServer(engine, answering)
+        if stop_with_stdin:
+            threading.Thread(target=_stop_at_end_of_stdin, args=(server,), daemon=True).start()
         try:
             with _quiet_signals():
-                AnnouncingServer(engine, answering).run(sockets=[listener])
+                server.run(sockets=[listener])
         finally:
             remove_note(config.home)
 
@@ -118,6 +124,13 @@ def bind(host: str, port: int) -> socket.socket:
         reason = error.strerror or str(error)
         raise PortTaken(f"Port {port} at {host} can't be opened: {reason}.", evidence=evidence) from error
     return listener
+
+
+def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
+    # Read past Python's buffers: a daemon thread that holds one of their locks stops the interpreter's exit.
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True
 
 
 def check_weights(source: Path, base: str) -> WeightsReport:
