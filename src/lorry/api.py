@@ -7,15 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lorry.delivery.ports import Journal
 from lorry.errors import ModelNotFound
 from lorry.model.events import Event
 from lorry.model.generation import Generation
 from lorry.model.names import parse_name
 from lorry.model.placement import Placement, ShippedModel
 from lorry.model.report import WeightsReport
-from lorry.ports import Journal
 from lorry.settings import Settings, read_settings
 from lorry.wiring import House
+
+#: How often a followed journal is looked at.
+_LOOK_SECONDS = 0.3
 
 
 class Lorry:
@@ -148,11 +151,7 @@ class Lorry:
         Raises:
             ModelNotFound: The journal has nothing about it.
         """
-        store = await self._house.store()
-        found = await store.read(parse_name(name), after)
-        if not found and not after:
-            raise ModelNotFound(f"Nothing is known about a model {name!r} here.")
-        for event in found:
+        for event in await self._known_events(name, after):
             yield event
 
     async def follow(self, name: str) -> AsyncIterator[Event]:
@@ -160,14 +159,28 @@ class Lorry:
 
         Args:
             name: The model's name.
+
+        Raises:
+            ModelNotFound: The journal has nothing about it.
         """
+        import asyncio
+
         from lorry.journal import follow
 
-        async for event in self.events(name):
+        async def wait() -> bool:
+            await asyncio.sleep(_LOOK_SECONDS)
+            return True
+
+        await self._known_events(name, 0)
+        async for event in follow(await self._house.store(), name, wait):
             yield event
-            last = event.id
-        async for event in follow(await self._house.store(), name, after=last):
-            yield event
+
+    async def _known_events(self, name: str, after: int) -> tuple[Event, ...]:
+        store = await self._house.store()
+        found = await store.read(parse_name(name), after)
+        if not found and not after:
+            raise ModelNotFound(f"Nothing is known about a model {name!r} here.")
+        return found
 
     async def retire(self, name: str) -> None:
         """Remove a model from its platform and the Hub, all of it; the file on disk stays.

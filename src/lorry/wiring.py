@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lorry.delivery.ports import Journal, Painter, Platform, Publisher
 from lorry.model.events import Event
-from lorry.ports import Journal, Painter, Platform, Publisher
 from lorry.settings import ENGINE_PORT, Settings
 
 if TYPE_CHECKING:
@@ -130,7 +130,14 @@ class House:
 
 
 def serve_engine(
-    settings: Settings, *, host: str, port: int, renderer: str | None, pace: str, stop_with_stdin: bool
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    renderer: str | None,
+    pace: str,
+    stop_with_stdin: bool,
+    announce: Callable[[str], None],
 ) -> None:
     """Run the embedded engine in this process until it is told to stop.
 
@@ -141,5 +148,20 @@ def serve_engine(
         renderer: Name of the renderer; the setting's when `None`.
         pace: How fast states advance (`at-once`, `looks:N`, `seconds:T`).
         stop_with_stdin: End when standard input closes.
+        announce: Called with the address once it answers.
     """
-    raise NotImplementedError
+    from dataclasses import replace
+
+    from lorry.engine.config import EngineConfig
+    from lorry.engine.pace import Pace
+    from lorry.engine.server import serve
+
+    chosen = replace(settings, renderer=renderer) if renderer else settings
+    config = EngineConfig(
+        home=chosen.home,
+        renderer=chosen.renderer,
+        threads=chosen.threads,
+        api_key=chosen.engine_key,
+        pace=Pace.parse(pace),
+    )
+    serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)

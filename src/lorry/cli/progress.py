@@ -56,13 +56,23 @@ class Steps:
         elif self._status is not None:
             self._status.update(f"{event.subject}  [dim]{escape(_now(event))}[/dim]")
 
+    def done(self, subject: str, seconds: float, message: str) -> None:
+        """Show that something outside a delivery was done.
+
+        Args:
+            subject: What it is about.
+            seconds: How long it took.
+            message: One sentence or phrase.
+        """
+        self._print("[green]ok[/green]  ", subject, seconds, message)
+
     def _line(self, mark: str, event: Event) -> None:
-        seconds = f"{event.seconds:6.2f} s" if event.seconds is not None else " " * 8
-        self._console.print(
-            f"  {mark}  {event.subject:<10} {seconds}  {escape(event.message)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self._print(mark, event.subject, event.seconds, event.message)
+
+    def _print(self, mark: str, subject: str, seconds: float | None, message: str) -> None:
+        took = f"{seconds:6.2f} s" if seconds is not None else " " * 8
+        text = f"  {mark}  {subject:<10} {took}  {escape(message)}"
+        self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def _now(event: Event) -> str:

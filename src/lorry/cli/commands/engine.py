@@ -33,6 +33,18 @@ def engine(
     """
     from lorry.wiring import serve_engine
 
+    settings = common.settings()
+
+    def announce(url: str) -> None:
+        print(f"The engine answers at {url}", flush=True)  # noqa: T201 - the door prints
+        print(f"Its state lies in {settings.home / 'engine'}. Stop it with Ctrl-C.", flush=True)  # noqa: T201
+
     serve_engine(
-        common.settings(), host=host, port=port, renderer=renderer, pace=pace, stop_with_stdin=stop_with_stdin
+        settings,
+        host=host,
+        port=port,
+        renderer=renderer,
+        pace=pace,
+        stop_with_stdin=stop_with_stdin,
+        announce=announce,
     )
