@@ -31,8 +31,9 @@ def save(made: Generation, output: Path) -> tuple[Path, ...]:
         OptionInvalid: The file's ending is that of another format.
         StorageError: The disk refused.
     """
-    require_writable(output)
     files = names(output, len(made.pictures))
+    for file in files:
+        require_writable(file)
     _write_all([(file, described(made, picture)) for file, picture in zip(files, made.pictures, strict=True)])
     return files
 
