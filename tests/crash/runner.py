@@ -3,8 +3,11 @@
 It imports everything once and forks for each order, so that a sweep over all entries pays the imports once.
 An order is a line of JSON on standard input, the answer a line on standard output:
 
-    {"verb": "ship", "home": …, "source": …, "name": …, "kill_after": 7, "ground": …}
-    {"status": "killed"}
+    {"verb": "ship", "home": …, "source": …, "name": …, "at": "entry", "number": 7, "ground": …}
+    {"status": "killed", "error": null}
+
+`at` is `entry` (right after the journal's entry `number` is on the disk), `call` (right after the platform or
+the Hub answered call `number`, before anything is made of the answer) or null.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from PIL import Image, PngImagePlugin
 
 from lorry.delivery import Deliveries, Policy
 from lorry.delivery.doubles import Ground, MemoryPublisher, memory_platform
-from lorry.delivery.ports import Journal
+from lorry.delivery.ports import Journal, Platform
 from lorry.errors import LorryError
 from lorry.model.events import Event
 from lorry.model.report import WeightsReport, WeightsSummary
@@ -43,24 +46,63 @@ WARM = (alembic, dbos, np, sqlalchemy, Image, PngImagePlugin)
 Order = dict[str, Any]
 
 
-class KillingJournal:
-    """A journal that ends its process right after the `after`-th entry is on the disk."""
+class Doom:
+    """Ends its process at the chosen count, by SIGKILL: nothing is cleaned up."""
 
-    def __init__(self, journal: Journal, after: int | None) -> None:
+    def __init__(self, order: Order, kind: str) -> None:
+        self._left = order["number"] if order.get("at") == kind else 0
+
+    def count(self) -> None:
+        """Count one; the chosen one is the last."""
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DoomedJournal:
+    """A journal that counts its entries once they are on the disk."""
+
+    def __init__(self, journal: Journal, doom: Doom) -> None:
         self._journal = journal
-        self._after = after
-        self._written = 0
+        self._doom = doom
 
     async def write(self, event: Event) -> None:
-        """Append an event, and end the process when it was the chosen one."""
+        """Append an event, and count it."""
         await self._journal.write(event)
-        self._written += 1
-        if self._written == self._after:
-            os.kill(os.getpid(), signal.SIGKILL)
+        self._doom.count()
 
     async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
         """Read a model's events."""
         return await self._journal.read(model, after)
+
+
+class Doomed:
+    """Any port whose calls are counted once they are answered."""
+
+    def __init__(self, port: object, doom: Doom) -> None:
+        self._port = port
+        self._doom = doom
+
+    def __getattr__(self, verb: str) -> Any:
+        act = getattr(self._port, verb)
+
+        async def counted(*values: Any) -> Any:
+            answer = await act(*values)
+            self._doom.count()
+            return answer
+
+        return counted
+
+
+def doomed_platform(platform: Platform, doom: Doom) -> Platform:
+    """Count the calls of all ports of a platform."""
+    return Platform(
+        platform.route,
+        Doomed(platform.registry, doom),
+        Doomed(platform.endpoints, doom),
+        Doomed(platform.deployments, doom),
+        Doomed(platform.painter, doom),
+    )
 
 
 def plain_check(source: Path) -> WeightsReport:
@@ -85,14 +127,15 @@ async def over_memory(order: Order) -> AsyncIterator[Deliveries]:
     """Open deliveries over the doubles, whose ground lies in a file."""
     home = Path(order["home"])
     ground = Ground(file=Path(order["ground"]))
+    calls = Doom(order, "call")
     async with open_store(home) as store:
         deliveries = Deliveries(
             home=home,
             records=store,
-            journal=KillingJournal(store, order["kill_after"]),
+            journal=DoomedJournal(store, Doom(order, "entry")),
             intents=store,
-            publisher=MemoryPublisher(ground),
-            platform=memory_platform(ground),
+            publisher=Doomed(MemoryPublisher(ground), calls),
+            platform=doomed_platform(memory_platform(ground), calls),
             now=lambda: datetime.now(UTC),
             policy=Policy(first_look=0.001),
             check=plain_check,
@@ -112,26 +155,31 @@ async def carry_out(order: Order) -> None:
             await deliveries.retire(order["name"])
 
 
-def child(order: Order) -> None:
-    """Carry an order out in this process and end it: 0 done, 3 with an error of ours."""
+def child(order: Order, answer: int) -> None:
+    """Carry an order out in this process, say how it ended into `answer`, and end."""
+    said: dict[str, Any] = {"status": "done", "error": None}
     try:
         asyncio.run(carry_out(order))
     except LorryError as error:
-        print(json.dumps(error.as_dict()), file=sys.stderr)
-        os._exit(3)
+        said = {"status": "error", "error": error.as_dict()}
+    os.write(answer, json.dumps(said).encode())
     os._exit(0)
 
 
 def main() -> None:
     """Take orders until standard input ends."""
     for line in sys.stdin:
+        reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            child(json.loads(line))
+            child(json.loads(line), writing)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            said = pipe.read()
         _, status = os.waitpid(pid, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        said = {0: "done", 3: "error"}.get(os.waitstatus_to_exitcode(status), "crashed")
-        print(json.dumps({"status": "killed" if killed else said}), flush=True)
+        answer = {"status": "killed" if killed else "crashed", "error": None}
+        print(said.decode() or json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

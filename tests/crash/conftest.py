@@ -1,0 +1,52 @@
+"""A runner that is killed and started again, and the table of what was tried."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an order ended: `done`, `killed`, or `error` with its data."""
+
+    status: str
+    error: dict[str, Any] | None = None
+
+
+class Runner:
+    """A warm process that forks for every order."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ask(self, **order: Any) -> Answer:
+        """Give an order and wait for its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the runner itself ended"
+        return Answer(**json.loads(line))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """Start the runner once for a module."""
+    command = [sys.executable, "-W", "error", "-m", "tests.crash.runner"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        yield Runner(process)
+        assert process.stdin is not None
+        process.stdin.close()
