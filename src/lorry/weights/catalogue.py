@@ -1,0 +1,71 @@
+"""Every code that a check can report, in one place: severity, meaning, default fix.
+
+The entries are data (`findings.json`); `docs/reference/findings.md` is written from them by
+`reference_page`, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from lorry.model.report import Finding, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is fixed about a finding: its code, group, severity, meaning and default fix."""
+
+    code: str
+    topic: str
+    severity: Severity
+    meaning: str
+    fix: str
+
+
+class StructureFault(Exception):
+    """The file can't be read any further; carries the one finding that says why."""
+
+    def __init__(self, found: Finding) -> None:
+        super().__init__(found.message)
+        self.finding = found
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Read the catalogue, in the order of the documentation."""
+    text = resources.files(__package__).joinpath("findings.json").read_text(encoding="utf-8")
+    return {
+        code: Entry(code, row["topic"], Severity(row["severity"]), row["meaning"], row["fix"])
+        for code, row in json.loads(text).items()
+    }
+
+
+def finding(
+    code: str, message: str, *, subject: str | None = None, fix: str | None = None, **evidence: Any
+) -> Finding:
+    """Make a finding with the severity and, unless given, the fix of its catalogue entry.
+
+    Args:
+        code: A code of the catalogue.
+        message: One plain sentence with the numbers in it.
+        subject: The tensor, field or file concerned.
+        fix: A better fix than the catalogue's.
+        **evidence: Machine-readable facts (JSON values).
+    """
+    entry = entries()[code]
+    return Finding(code, entry.severity, message, fix or entry.fix, subject, evidence)
+
+
+def fault(code: str, message: str, *, subject: str | None = None, **evidence: Any) -> StructureFault:
+    """Make the exception that ends the reading of a broken file."""
+    return StructureFault(finding(code, message, subject=subject, **evidence))
+
+
+def some(names: list[str], limit: int = 5) -> str:
+    """Write the first names of a list and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,204 @@
+"""Families of base models, as data: their layers, their public ids, and how loaders take each layout.
+
+`families.json` has for each family the shapes of all layers that an adapter can change. The tables were
+made from the diffusers classes (a test marked `reference` makes them again and compares), those of native
+names from the conversions of LoRA formats dossier 1.2 and 1.3, the outcomes of layouts from its 1.4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from itertools import product
+
+from lorry.weights.keys import pattern
+
+_RANGE = re.compile(r"\[(\d+)-(\d+)\]")
+
+
+class Outcome(StrEnum):
+    """What a diffusers-style loader does with a layout."""
+
+    OK = "ok"  # every layer is changed, with the right strength
+    ALPHA_DROPPED = "alpha-dropped"  # every layer is changed, as if alpha were equal to the rank
+    PARTIAL = "partial"  # only the layers are changed whose native name is also the diffusers name
+    IGNORED = "ignored"  # it returns normally and changes nothing
+    REFUSED = "refused"  # it raises
+    UNKNOWN = "unknown"  # nobody has tried
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A public base model: its id and the other names that headers call it by."""
+
+    id: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Layers of one shape: a name with `*` for numbers, the ranges of those, inputs, outputs.
+
+    `covers` counts the diffusers layers behind it: 3 for a fused qkv.
+    """
+
+    pattern: str
+    ranges: tuple[tuple[int, int], ...]
+    inputs: int
+    outputs: int
+    covers: int
+    native: bool
+
+    def has(self, indexes: tuple[int, ...]) -> bool:
+        """Tell whether a layer with these numbers exists."""
+        return len(indexes) == len(self.ranges) and all(
+            low <= index <= high for index, (low, high) in zip(indexes, self.ranges, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Base models that share their layers.
+
+    Attributes:
+        key: Our short name (`flux1`).
+        name: What people call it.
+        structure: Its size in words.
+        component: What diffusers calls the part that adapters change: `transformer` or `unet`.
+        bases: The public models.
+        aliases: Names in headers that mean the family, not one base of it.
+        layouts: Outcome per layout, as `layout naming spelling alpha`, `*` for any.
+        layers: Shapes by diffusers name, `[0-18]` for a range of numbers: inputs, outputs.
+        native: The same by the original names, with the number of diffusers layers when not 1.
+        source: Where the numbers come from.
+        checked: When.
+    """
+
+    key: str
+    name: str
+    structure: str
+    component: str
+    bases: tuple[Base, ...]
+    aliases: tuple[str, ...]
+    layouts: Mapping[str, Outcome]
+    layers: Mapping[str, tuple[int, ...]]
+    native: Mapping[str, tuple[int, ...]]
+    source: str
+    checked: str
+
+    def __str__(self) -> str:
+        """Write `FLUX.1 (19 + 38 blocks, width 3072)`."""
+        return f"{self.name} ({self.structure})"
+
+    def outcome(self, layout: str, naming: str, spelling: str, alpha: bool) -> Outcome:
+        """Tell what a diffusers-style loader does with a layout.
+
+        Args:
+            layout: Who spells prefixes like this.
+            naming: `diffusers` or `native`.
+            spelling: `lora_A` or `lora_down`.
+            alpha: Whether the file has alpha tensors.
+        """
+        choices = ((layout, "*"), (naming, "*"), (spelling, "*"), ("alpha" if alpha else "plain", "*"))
+        for words in product(*choices):
+            found = self.layouts.get(" ".join(words))
+            if found is not None:
+                return found
+        return Outcome.UNKNOWN
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Read the families of base models that Lorry knows, our own embedded base first."""
+    text = resources.files(__package__).joinpath("families.json").read_text(encoding="utf-8")
+    return tuple(_family(row) for row in json.loads(text))
+
+
+def family(key: str) -> Family | None:
+    """Find a family by its key, or by the id or another name of one of its base models.
+
+    Args:
+        key: `flux1`, `black-forest-labs/FLUX.1-dev`, `flux-1-dev` …; the case of letters does not matter.
+    """
+    return _by_name().get(key.lower())
+
+
+def base_named(name: str) -> Base | None:
+    """Find a base model by its id or one of its other names.
+
+    Args:
+        name: The name; the case of letters does not matter.
+    """
+    wanted = name.lower()
+    for known in families():
+        for base in known.bases:
+            if wanted == base.id.lower() or wanted in base.aliases:
+                return base
+    return None
+
+
+@cache
+def rows(key: str, flat: bool) -> Mapping[str, tuple[Row, ...]]:
+    """Give a family's layers by their pattern.
+
+    Args:
+        key: The family's key.
+        flat: Whether to spell the layers with underscores for dots.
+    """
+    known = next(known for known in families() if known.key == key)
+    table: dict[str, list[Row]] = {}
+    for native, layers in ((False, known.layers), (True, known.native)):
+        for name, shape in layers.items():
+            row = _row(name, shape, native, flat)
+            table.setdefault(row.pattern, []).append(row)
+    return {words: tuple(found) for words, found in table.items()}
+
+
+def layer_names(found: Family) -> Iterator[tuple[str, int, int]]:
+    """List a family's layers by their diffusers names, with inputs and outputs.
+
+    Args:
+        found: The family.
+    """
+    for template, (inputs, outputs, *_) in found.layers.items():
+        spans = [range(int(low), int(high) + 1) for low, high in _RANGE.findall(template)]
+        words = _RANGE.sub("{}", template)
+        for indexes in product(*spans):
+            yield words.format(*indexes), inputs, outputs
+
+
+def _row(template: str, shape: tuple[int, ...], native: bool, flat: bool) -> Row:
+    # The lowest and the highest name of a range differ in their numbers only.
+    low, high = (_RANGE.sub(rf"\{end}", template) for end in (1, 2))
+    if flat:
+        low, high = low.replace(".", "_"), high.replace(".", "_")
+    words, lowest = pattern(low, flat)
+    _, highest = pattern(high, flat)
+    inputs, outputs, *covers = shape
+    return Row(words, tuple(zip(lowest, highest, strict=True)), inputs, outputs, *(covers or [1]), native)
+
+
+@cache
+def _by_name() -> dict[str, Family]:
+    names: dict[str, Family] = {}
+    for known in families():
+        for name in (
+            known.key,
+            *known.aliases,
+            *(n for base in known.bases for n in (base.id, *base.aliases)),
+        ):
+            names.setdefault(name.lower(), known)
+    return names
+
+
+def _family(row: dict[str, object]) -> Family:
+    fields = {name: value for name, value in row.items() if name != "model"}
+    bases = tuple(Base(base["id"], tuple(base["aliases"])) for base in fields.pop("bases"))  # type: ignore[attr-defined]
+    layouts = {key: Outcome(value) for key, value in fields.pop("layouts").items()}  # type: ignore[attr-defined]
+    aliases = tuple(fields.pop("aliases"))  # type: ignore[arg-type]
+    return Family(bases=bases, layouts=layouts, aliases=aliases, **fields)  # type: ignore[arg-type]

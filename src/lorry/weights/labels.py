@@ -1,0 +1,155 @@
+"""What the header's metadata and the files beside the weights say: trigger word, base model, private things.
+
+Sources and their order: LoRA formats dossier, section 4 (trainers' outputs, trigger priority).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lorry.model.report import Finding
+from lorry.weights.catalogue import finding, some
+
+_READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
+_SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
+_REPEATS = re.compile(r"^\d+_(.+)$")
+_PATH = re.compile(r"(?:[A-Za-z]:[\\/]|/(?:home|Users|root|mnt|workspace|content|data)/)[^\s\"',;]{2,80}")
+_PRIVATE = (
+    "ss_tag_frequency",
+    "ss_dataset_dirs",
+    "ss_datasets",
+    "ss_bucket_info",
+    "ot_config",
+    "ss_training_comment",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The scalars of the small text files beside the weights."""
+
+    readme: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict)
+    adapter_config: Mapping[str, Any] = field(default_factory=dict)
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_neighbours(file: Path) -> Neighbours:
+    """Read what lies beside a weights file; what is missing or broken is empty.
+
+    Args:
+        file: The weights file.
+    """
+    folder = file.parent
+    front = _text(folder / "README.md").removeprefix("\ufeff")
+    matter = front.split("\n---", 1)[0] if front.startswith("---") and "\n---" in front else ""
+    return Neighbours(
+        _scalars(matter),
+        _scalars(_text(folder / "config.yaml")),
+        _object(_text(folder / "adapter_config.json")),
+        _object(_text(file.with_suffix(".json"))),
+    )
+
+
+def trigger_word(metadata: Mapping[str, str], beside: Neighbours) -> str | None:
+    """Find the trigger word.
+
+    Args:
+        metadata: The header's metadata.
+        beside: The files beside the weights.
+    """
+    choices = (
+        beside.config.get("trigger_word"),
+        (metadata.get("trained_words") or "").split(",")[0],
+        metadata.get("modelspec.trigger_phrase"),
+        beside.readme.get("instance_prompt"),
+        _concept_folder(metadata),
+        beside.sidecar.get("activation text"),
+    )
+    return next((word.strip() for word in choices if isinstance(word, str) and word.strip()), None)
+
+
+def base_labels(metadata: Mapping[str, str], beside: Neighbours) -> list[str]:
+    """List what the base model is called, most trusted first.
+
+    Args:
+        metadata: The header's metadata.
+        beside: The files beside the weights.
+    """
+    choices = (
+        beside.readme.get("base_model"),
+        beside.adapter_config.get("base_model_name_or_path"),
+        beside.config.get("name_or_path"),
+        (metadata.get("modelspec.architecture") or "").partition("/")[0],
+        metadata.get("ss_base_model_version"),
+        metadata.get("ss_sd_model_name"),
+    )
+    return [label.strip() for label in choices if isinstance(label, str) and label.strip()]
+
+
+def label_findings(metadata: Mapping[str, str], trigger: str | None) -> Iterator[Finding]:
+    """Report private things in the header, and a trigger word that nothing names.
+
+    Args:
+        metadata: The header's metadata.
+        trigger: The trigger word, where one was found.
+    """
+    fields = [name for name in _PRIVATE if metadata.get(name)]
+    paths = [found[0] for value in metadata.values() if (found := _PATH.search(value[:1_000_000]))]
+    if fields or paths:
+        tags = _tags(metadata)
+        said = [f"{tags} caption tags"] if tags else []
+        said += [f"the path {paths[0]}"] if paths else []
+        said += [f"the fields {some(fields)}"] if fields else []
+        message = f"The header contains {' and '.join(said)}."
+        yield finding(
+            "PRIVACY_META", message, subject=fields[0] if fields else None, fields=fields, paths=paths[:5]
+        )
+    if trigger is None:
+        yield finding("TRIGGER_MISSING", "No trigger word is named, so prompts are sent as they are.")
+
+
+def _concept_folder(metadata: Mapping[str, str]) -> str | None:
+    """kohya names a data set's folder `<repeats>_<concept>`; only one folder names a trigger."""
+    names = [found[1] for name in _folders(metadata) if (found := _REPEATS.match(name))]
+    return names[0] if len(names) == 1 else None
+
+
+def _folders(metadata: Mapping[str, str]) -> dict[str, Any]:
+    return _object(metadata.get("ss_tag_frequency", ""))
+
+
+def _tags(metadata: Mapping[str, str]) -> int:
+    return sum(len(tags) for tags in _folders(metadata).values() if isinstance(tags, dict))
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_READ_AT_MOST).decode("utf-8", "replace")
+    except OSError:
+        return ""  # a neighbour that is not there, or not for us, says nothing
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _scalars(text: str) -> dict[str, str]:
+    """Read the `name: value` lines of YAML, the first of each name; nothing else of YAML is needed."""
+    found: dict[str, str] = {}
+    for name, raw in _SCALAR.findall(text):
+        quoted = re.match(r"""(["'])(.*?)\1""", raw)
+        value = quoted[2] if quoted else raw.partition(" #")[0].strip()
+        if quoted or value not in ("", "null", "~", "|", ">"):
+            found.setdefault(name, value)
+    return found

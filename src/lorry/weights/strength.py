@@ -1,0 +1,178 @@
+"""The strength that training meant: alpha tensors, or the LoraConfig that diffusers wrote into the header.
+
+Where a loader looks and what it does with each: LoRA formats dossier, section 1.1 (scale sources).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lorry.model.report import Finding
+from lorry.weights.adapter import Adapter, Module
+from lorry.weights.catalogue import finding, some
+from lorry.weights.families import Outcome
+from lorry.weights.header import Header, Tensor
+from lorry.weights.keys import Role
+from lorry.weights.source import ByteSource
+
+CONFIG = "lora_adapter_metadata"
+_COMPONENTS = ("transformer.", "unet.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")
+_LARGEST_ALPHA, _LARGEST_SCALE = 1000.0, 64.0  # LoRA formats dossier, section 6, ALPHA_BAD
+_SCALARS = {
+    "F32": "<f",
+    "F16": "<e",
+    "F64": "<d",
+    "I64": "<q",
+    "I32": "<i",
+    "I16": "<h",
+    "I8": "<b",
+    "U8": "<B",
+}
+
+# The fields of peft 0.21.2's LoraConfig: diffusers hands the header's fields to it, and it refuses others.
+_PEFT_FIELDS = frozenset(
+    """task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r
+    target_modules exclude_modules lora_alpha lora_dropout fan_in_fan_out bias use_rslora modules_to_save
+    init_lora_weights layers_to_transform layers_pattern rank_pattern alpha_pattern megatron_config
+    megatron_core trainable_token_indices loftq_config eva_config corda_config lora_ga_config use_dora
+    velora_config alora_invocation_tokens use_qalora qalora_group_size monteclora_config layer_replication
+    runtime_config lora_bias target_parameters use_bdlora arrow_config kasa_config
+    ensure_weight_tying""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """What is known of the strength: the common alpha, and everything found about it."""
+
+    alpha: float | None
+    findings: tuple[Finding, ...]
+
+
+def judge_strength(source: ByteSource, adapter: Adapter, header: Header, outcome: Outcome) -> Strength:
+    """Read every statement of the strength and judge it.
+
+    Args:
+        source: The file; the alpha tensors are read from it.
+        adapter: The file's modules.
+        header: The file's header.
+        outcome: What the loader for the file's base does with its layout.
+    """
+    alphas = {
+        module.name: _scalar(source, header, tensor)
+        for module in adapter.modules
+        if (tensor := module.one(Role.ALPHA)) is not None
+    }
+    config, findings = _config(header)
+    findings += _alphas(alphas, {module.name: module.rank for module in adapter.modules}, outcome)
+    findings += _missing(adapter)
+    if alphas and config:
+        message = f"{len(alphas)} alpha tensors and the header's {CONFIG} both state the strength."
+        findings.append(finding("ALPHA_META_CONFLICT", message, subject=CONFIG, tensors=len(alphas)))
+    findings += _config_findings(config, adapter)
+    stated = set(alphas.values()) if alphas else {_number(config.get("lora_alpha"))}
+    alpha = stated.pop() if len(stated) == 1 else None
+    return Strength(alpha if alpha is None or math.isfinite(alpha) else None, tuple(findings))
+
+
+def _scalar(source: ByteSource, header: Header, tensor: Tensor) -> float | None:
+    """Decode a tensor of one number; `None` for another count or a type that is not decoded here."""
+    if tensor.count != 1:
+        return None
+    data = source.read(header.data_start + tensor.begin, tensor.end - tensor.begin)
+    if tensor.dtype == "BF16":  # the upper half of a 32-bit float
+        data, form = b"\0\0" + data, "<f"
+    else:
+        form = _SCALARS.get(tensor.dtype, "")
+    return float(struct.unpack(form, data)[0]) if form and len(data) == struct.calcsize(form) else None
+
+
+def _alphas(
+    alphas: Mapping[str, float | None], ranks: Mapping[str, int | None], outcome: Outcome
+) -> Iterator[Finding]:
+    zero = [name for name, alpha in alphas.items() if alpha == 0]
+    if zero:
+        yield finding("ALPHA_ZERO", f"alpha is 0 in {len(zero)} modules: {some(zero)}.", subject=zero[0])
+    bad = [name for name, alpha in alphas.items() if alpha is None or _is_bad(alpha, ranks[name])]
+    if bad:
+        message = f"alpha is {_shown(alphas[bad[0]])} in {bad[0]} (rank {ranks[bad[0]]}); {len(bad)} modules are like this."
+        yield finding("ALPHA_BAD", message, subject=bad[0], modules=bad)
+    if outcome is Outcome.ALPHA_DROPPED:
+        factors = sorted({rank / alpha for name, alpha in alphas.items() if alpha and (rank := ranks[name])})
+        if factors and factors != [1.0]:
+            message = f"The loader drops alpha: the LoRA would act at {100 * factors[-1]:.0f}% of the trained strength."
+            yield finding("ALPHA_DROPPED", message, factor=factors[-1])
+
+
+def _missing(adapter: Adapter) -> Iterator[Finding]:
+    without = [m for m in adapter.denoiser if m.spelling == "lora_down" and Role.ALPHA not in m.tensors]
+    if without:
+        message = (
+            f"{len(without)} modules in kohya's spelling have no alpha: {some([m.name for m in without], 2)}."
+        )
+        yield finding("ALPHA_MISSING", message, subject=without[0].name, modules=len(without))
+
+
+def _is_bad(alpha: float, rank: int | None) -> bool:
+    if not math.isfinite(alpha) or alpha < 0 or alpha > _LARGEST_ALPHA:
+        return True
+    return bool(rank) and alpha / (rank or 1) > _LARGEST_SCALE
+
+
+def _config(header: Header) -> tuple[dict[str, Any], list[Finding]]:
+    """Read the LoraConfig in the header: its fields without the component's name."""
+    text = header.metadata.get(CONFIG)
+    if text is None:
+        return {}, []
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        said = error.msg if isinstance(error, json.JSONDecodeError) else "it can't be read"
+        return {}, [finding("META_JSON", f"The header's {CONFIG} is no JSON: {said}.", subject=CONFIG)]
+    if not isinstance(fields, dict):
+        return {}, [finding("META_JSON", f"The header's {CONFIG} is JSON, but no object.", subject=CONFIG)]
+    config: dict[str, Any] = {}
+    for name, value in fields.items():
+        component = next((start for start in _COMPONENTS if name.startswith(start)), "")
+        if component in ("transformer.", "unet.", ""):
+            config[name.removeprefix(component)] = value
+    return config, []
+
+
+def _config_findings(config: Mapping[str, Any], adapter: Adapter) -> Iterator[Finding]:
+    newer = sorted(set(config) - _PEFT_FIELDS)
+    if newer:
+        message = (
+            f"The header's {CONFIG} has {len(newer)} fields that PEFT 0.21 does not know: {some(newer)}."
+        )
+        yield finding("META_NEWER_PEFT", message, subject=CONFIG, fields=newer)
+    if "r" not in config:
+        return
+    torn = [(m, stated) for m in adapter.denoiser if m.rank and (stated := _stated_rank(config, m)) != m.rank]
+    if torn:
+        module, stated = torn[0]
+        message = f"The header's {CONFIG} says rank {stated}, but {module.name} has rank {module.rank}."
+        yield finding("META_RANK_MISMATCH", message, subject=module.name, expected=stated, found=module.rank)
+
+
+def _stated_rank(config: Mapping[str, Any], module: Module) -> object:
+    """Look a module's rank up as peft does, taking patterns as plain names (a file's regex is never run)."""
+    patterns = config.get("rank_pattern")
+    for pattern, rank in (patterns if isinstance(patterns, dict) else {}).items():
+        name = pattern.removeprefix("^").removesuffix("$").replace("\\", "")
+        if module.name == name or module.name.endswith("." + name):
+            return rank
+    return config["r"]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _shown(alpha: float | None) -> str:
+    return "no number" if alpha is None else f"{alpha:g}"
