@@ -99,7 +99,7 @@ def test_a_killed_ship_ends_with_one_of_each(runner: Runner, tmp_path: Path, at:
         known = bool(place.rows("select 1 from models")) if (place.folder / "home").exists() else False
         verb = "resume" if number % 2 and known else "ship"
         answer = runner.ask(**place.order(verb))
-        print(f"{number:3} killed after {at}, journal ended with {killed_after!r:30} {verb:6} -> {answer.status}")
+        print(f"{number:3} killed after {at}, journal ended: {killed_after:30} {verb:6} -> {answer.status}")
         if killed_after == "delivery ready done" and verb == "resume":
             assert answer.error is not None
             assert answer.error["code"] == "nothing_to_resume"
@@ -119,7 +119,7 @@ def test_a_killed_retire_ends_with_nothing(runner: Runner, tmp_path: Path, at: s
     for number, place in sweep(runner, tmp_path, "retire", at, template.folder):
         killed_after = place.last()
         answer = runner.ask(**place.order("retire"))
-        print(f"{number:3} killed after {at}, journal ended with {killed_after!r:30} -> {answer.status}")
+        print(f"{number:3} killed after {at}, journal ended: {killed_after:30} -> {answer.status}")
         assert answer == Answer("done")
         assert place.counts() == NOTHING
         assert place.rows("select * from models") == place.rows("select * from placements") == []

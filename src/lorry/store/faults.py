@@ -26,7 +26,7 @@ _DAMAGED = "Move the file away; what runs at the platform stays there and is ado
 
 @contextmanager
 def translated(file: Path) -> Iterator[None]:
-    """Turn SQLAlchemy's errors about a file into ours.
+    """Turn errors of SQLite and SQLAlchemy about a file into ours.
 
     Args:
         file: The database.
@@ -37,11 +37,12 @@ def translated(file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", None)
         kind, sentence = _KINDS.get((code or 0) & 0xFF, (StorageError, "{file} can't be used."))
         raise kind(
             sentence.format(file=file),
             fix=_DAMAGED if kind is StorageError else None,
-            evidence={"file": str(file), "sqlite_code": code, "reason": str(error.orig)},
+            evidence={"file": str(file), "sqlite_code": code, "reason": str(cause)},
         ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,7 +42,9 @@ async def open_store(home: Path) -> AsyncIterator[Store]:
         StorageError: The folder or the file can't be used.
     """
     file = home / STORE_FILE
-    _make(home)
+    await asyncio.to_thread(_make, home)
+    with translated(file):
+        await asyncio.to_thread(_probe, file)
     engine = _engine(file)
     try:
         with translated(file):
@@ -58,6 +62,15 @@ def _make(home: Path) -> None:
         raise kind(
             f"The folder {home} can't be made: {error.strerror}.", evidence={"folder": str(home)}
         ) from error
+
+
+def _probe(file: Path) -> None:
+    """Open the file once by itself: a connection that fails inside aiosqlite leaves its thread behind."""
+    connection = sqlite3.connect(file, timeout=30)
+    try:
+        connection.execute("pragma journal_mode=wal")
+    finally:
+        connection.close()
 
 
 def _engine(file: Path) -> AsyncEngine:
