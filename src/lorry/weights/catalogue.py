@@ -69,3 +69,15 @@ def some(names: list[str], limit: int = 5) -> str:
     """Write the first names of a list and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def reference_tables() -> str:
+    """Write the tables of docs/reference/findings.md: one line a code, grouped by topic."""
+    lines: list[str] = []
+    topic = None
+    for entry in entries().values():
+        if entry.topic != topic:
+            topic = entry.topic
+            lines += ["", f"## {topic}", "", "| code | severity | meaning | fix |", "|---|---|---|---|"]
+        lines.append(f"| `{entry.code}` | {entry.severity} | {entry.meaning} | {entry.fix} |")
+    return "\n".join(lines[1:]) + "\n"

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from itertools import product
+from typing import Any
 
 from lorry.weights.keys import pattern
 
@@ -75,6 +76,7 @@ class Family:
         layouts: Outcome per layout, as `layout naming spelling alpha`, `*` for any.
         layers: Shapes by diffusers name, `[0-18]` for a range of numbers: inputs, outputs.
         native: The same by the original names, with the number of diffusers layers when not 1.
+        model: The diffusers class and configuration that the layers come from.
         source: Where the numbers come from.
         checked: When.
     """
@@ -88,6 +90,7 @@ class Family:
     layouts: Mapping[str, Outcome]
     layers: Mapping[str, tuple[int, ...]]
     native: Mapping[str, tuple[int, ...]]
+    model: Mapping[str, Any]
     source: str
     checked: str
 
@@ -179,8 +182,8 @@ def _row(template: str, shape: tuple[int, ...], native: bool, flat: bool) -> Row
         low, high = low.replace(".", "_"), high.replace(".", "_")
     words, lowest = pattern(low, flat)
     _, highest = pattern(high, flat)
-    inputs, outputs, *covers = shape
-    return Row(words, tuple(zip(lowest, highest, strict=True)), inputs, outputs, *(covers or [1]), native)
+    covers = shape[2] if len(shape) > 2 else 1
+    return Row(words, tuple(zip(lowest, highest, strict=True)), shape[0], shape[1], covers, native)
 
 
 @cache
@@ -196,9 +199,18 @@ def _by_name() -> dict[str, Family]:
     return names
 
 
-def _family(row: dict[str, object]) -> Family:
-    fields = {name: value for name, value in row.items() if name != "model"}
-    bases = tuple(Base(base["id"], tuple(base["aliases"])) for base in fields.pop("bases"))  # type: ignore[attr-defined]
-    layouts = {key: Outcome(value) for key, value in fields.pop("layouts").items()}  # type: ignore[attr-defined]
-    aliases = tuple(fields.pop("aliases"))  # type: ignore[arg-type]
-    return Family(bases=bases, layouts=layouts, aliases=aliases, **fields)  # type: ignore[arg-type]
+def _family(row: dict[str, Any]) -> Family:
+    return Family(
+        key=row["key"],
+        name=row["name"],
+        structure=row["structure"],
+        component=row["component"],
+        bases=tuple(Base(base["id"], tuple(base["aliases"])) for base in row["bases"]),
+        aliases=tuple(row["aliases"]),
+        layouts={layout: Outcome(word) for layout, word in row["layouts"].items()},
+        layers=row["layers"],
+        native=row["native"],
+        model=row["model"],
+        source=row["source"],
+        checked=row["checked"],
+    )

@@ -95,7 +95,7 @@ def _identity(identity: Identity, base: Base | None, declared: str | None) -> It
         yield finding("BASE_AMBIGUOUS", message, candidates=_reasons(identity))
     elif base is None:
         names = [known.id for known in identity.best.family.bases]
-        message = f"The layers are those of {identity.best.family.name}, which has {len(names)} models: {some(names)}."
+        message = f"{identity.best.family.name} has {len(names)} models with these layers: {some(names)}."
         yield finding("BASE_AMBIGUOUS", message, candidates=names, declared=declared)
 
 
@@ -110,12 +110,12 @@ def _labels(fit: Fit | None, named: Sequence[Family], labels: Sequence[str]) -> 
 def _layers(fit: Fit, adapter: Adapter, header: Header) -> Iterator[Finding]:
     if fit.misfits:
         first = fit.misfits[0]
+        expected = first.row.inputs, first.row.outputs
         names = [misfit.module.name for misfit in fit.misfits]
         message = (
-            f"{len(names)} of {fit.total} modules have other sizes than {fit.family.name}'s layers: {first.module.name} "
-            f"has {_size(first.module.size)}, the base {_size((first.row.inputs, first.row.outputs))}."
+            f"{len(names)} of {fit.total} modules have other sizes than {fit.family.name}'s layers: "
+            f"{first.module.name} has {_size(first.module.size)}, the base {_size(expected)}."
         )
-        expected = [first.row.inputs, first.row.outputs]
         yield finding(
             "SHAPE_MODULE",
             message,
@@ -128,7 +128,8 @@ def _layers(fit: Fit, adapter: Adapter, header: Header) -> Iterator[Finding]:
     unknown = [tensor.name for module in modules for found in module.tensors.values() for tensor in found]
     unknown += [tensor.name for tensor in adapter.strangers]
     if unknown:
-        message = f"{len(unknown)} of {len(header.tensors)} tensors match no layer of {fit.family.name}: {some(unknown)}."
+        named = f"no layer of {fit.family.name}: {some(unknown)}"
+        message = f"{len(unknown)} of {len(header.tensors)} tensors match {named}."
         yield finding("KEYS_UNKNOWN", message, subject=unknown[0], tensors=unknown[:50], count=len(unknown))
 
 

@@ -23,7 +23,9 @@ BITS = {
     **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
     **dict.fromkeys(("I32", "U32", "F32"), 32),
     **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
-    **{"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6},
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
 }
 
 
@@ -99,7 +101,8 @@ def _document(source: ByteSource, length: int) -> dict[str, Any]:
     try:
         document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        message = f"The header of {source.name} is no JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        place = f"line {error.lineno}, column {error.colno}"
+        message = f"The header of {source.name} is no JSON: {error.msg} at {place}."
         raise fault("HDR_JSON", message, line=error.lineno, column=error.colno) from error
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, a constant that is no JSON, or nesting beyond all measure.

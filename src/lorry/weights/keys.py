@@ -79,13 +79,8 @@ _PREFIXES: tuple[tuple[str, str, Part, bool], ...] = (
     ("emb_params", "embedding", Part.EMBEDDING, False),
 )
 
-_DOWN_UP = {
-    "lora_down": Role.DOWN,
-    "lora_up": Role.UP,
-    "lora_mid": Role.MID,
-    "down": Role.DOWN,
-    "up": Role.UP,
-}
+_DOWN_UP = {"lora_down": Role.DOWN, "lora_up": Role.UP, "lora_mid": Role.MID}
+_OLD_DOWN_UP = {"down": Role.DOWN, "up": Role.UP}  # behind `.lora`, `_lora`, and XLabs' `_lora1`, `_lora2`
 _PEFT = {"lora_A": Role.DOWN, "lora_B": Role.UP}
 _LAST: dict[str, Role] = {
     "alpha": Role.ALPHA,
@@ -96,6 +91,8 @@ _LAST: dict[str, Role] = {
     ),
     **dict.fromkeys(("diff", "diff_b", "set_weight"), Role.DIFF),
 }
+_FACTORS = {"lokr_": Role.LOKR, "hada_": Role.LOHA}
+_NAMED = frozenset({*_PEFT, "lora_magnitude_vector"})  # what PEFT puts an adapter's name behind
 _OTHER_MATRICES = frozenset({"a1", "a2", "b1", "b2", "oft_R"})
 _NUMBER = re.compile(r"\.([0-9]{1,9})(?=\.|$)")
 _FLAT_NUMBER = re.compile(r"_([0-9]{1,9})(?=_|$)")
@@ -138,34 +135,38 @@ def pattern(module: str, flat: bool) -> tuple[str, tuple[int, ...]]:
 def _suffix(name: str) -> tuple[str, Role, str, str | None]:
     """Split off what names the matrix: the rest, its role, its spelling, and a leaked adapter name."""
     rest, _, last = name.rpartition(".")
-    if last in _LAST:
-        return rest, _LAST[last], "", None
-    if last.startswith("lokr_"):
-        return rest, Role.LOKR, "", None
-    if last.startswith("hada_"):
-        return rest, Role.LOHA, "", None
-    stem, _, word = rest.rpartition(".")
-    if last not in ("weight", "bias"):
-        return name, Role.UNKNOWN, "", None
-    if word in _PEFT:
-        return stem, _PEFT[word] if last == "weight" else Role.BIAS, "lora_A", None
-    if last == "weight":
-        if word in _DOWN_UP and stem:
-            # old diffusers: `attn.to_q.lora.down` and `attn.processor.to_q_lora.down`
-            return _old_stem(stem), _DOWN_UP[word], "lora_down", None
-        if word in _OTHER_MATRICES:
-            return stem, Role.OTHER, "", None
-        if word == "lora_magnitude_vector":
-            return stem, Role.DORA, "", None
-    before, _, matrix = stem.rpartition(".")
-    if matrix in _PEFT:
-        return before, _PEFT[matrix] if last == "weight" else Role.BIAS, "lora_A", word
-    if matrix == "lora_magnitude_vector":
-        return before, Role.DORA, "", word
+    role = _LAST.get(last) or _FACTORS.get(last[:5])
+    if role is not None:
+        return rest, role, "", None
+    if last in ("weight", "bias"):
+        stem, _, word = rest.rpartition(".")
+        named = _matrix(stem, word, last == "bias")
+        if named is not None:
+            return (*named, None)
+        before, _, matrix = stem.rpartition(".")
+        named = _matrix(before, matrix, last == "bias") if matrix in _NAMED else None
+        if named is not None:
+            return (*named, word)
     return name, Role.UNKNOWN, "", None
 
 
+def _matrix(stem: str, word: str, bias: bool) -> tuple[str, Role, str] | None:
+    """Tell what `stem.word.weight` is: the layer, the role and the spelling."""
+    if word in _PEFT:
+        return stem, Role.BIAS if bias else _PEFT[word], "lora_A"
+    if bias:
+        return None
+    if word in _DOWN_UP:
+        return stem, _DOWN_UP[word], "lora_down"
+    if word in _OLD_DOWN_UP and stem.rstrip("12").endswith((".lora", "_lora")):
+        return _old_stem(stem), _OLD_DOWN_UP[word], "lora_down"
+    if word in _OTHER_MATRICES:
+        return stem, Role.OTHER, ""
+    return (stem, Role.DORA, "") if word == "lora_magnitude_vector" else None
+
+
 def _old_stem(stem: str) -> str:
+    """Undo the names of old diffusers: `attn.to_q.lora.down` and `attn.processor.to_q_lora.down`."""
     if stem.endswith(".lora"):
         return stem[: -len(".lora")]
     if ".processor.to_" in stem:

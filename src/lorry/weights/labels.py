@@ -115,7 +115,7 @@ def label_findings(metadata: Mapping[str, str], trigger: str | None) -> Iterator
 
 
 def _concept_folder(metadata: Mapping[str, str]) -> str | None:
-    """kohya names a data set's folder `<repeats>_<concept>`; only one folder names a trigger."""
+    """Kohya names a data set's folder `<repeats>_<concept>`; only one folder names a trigger."""
     names = [found[1] for name in _folders(metadata) if (found := _REPEATS.match(name))]
     return names[0] if len(names) == 1 else None
 

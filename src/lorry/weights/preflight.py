@@ -8,14 +8,14 @@ trusted; what is wrong beyond the structure is collected completely.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lorry.errors import OptionInvalid, SourceNotFound
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
 from lorry.weights.adapter import Adapter, read_adapter
 from lorry.weights.catalogue import StructureFault
-from lorry.weights.families import Outcome, families, family
+from lorry.weights.families import Family, Outcome, families, family
 from lorry.weights.fitness import Judgement, judge_base
 from lorry.weights.folder import choose, name_finding
 from lorry.weights.header import Header, read_header
@@ -37,7 +37,7 @@ class Context:
 
     path: str
     file: str
-    neighbours: Neighbours = Neighbours()
+    neighbours: Neighbours = field(default_factory=Neighbours)
     base: str | None = None
 
 
@@ -190,7 +190,7 @@ def _opened(path: Path) -> FileSource:
         ) from error
 
 
-def _family(key: str):  # type: ignore[no-untyped-def]
+def _family(key: str) -> Family:
     known = family(key)
     if known is None:
         keys = [each.key for each in families()]

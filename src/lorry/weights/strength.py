@@ -35,15 +35,16 @@ _SCALARS = {
 }
 
 # The fields of peft 0.21.2's LoraConfig: diffusers hands the header's fields to it, and it refuses others.
-_PEFT_FIELDS = frozenset(
-    """task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r
-    target_modules exclude_modules lora_alpha lora_dropout fan_in_fan_out bias use_rslora modules_to_save
-    init_lora_weights layers_to_transform layers_pattern rank_pattern alpha_pattern megatron_config
-    megatron_core trainable_token_indices loftq_config eva_config corda_config lora_ga_config use_dora
-    velora_config alora_invocation_tokens use_qalora qalora_group_size monteclora_config layer_replication
-    runtime_config lora_bias target_parameters use_bdlora arrow_config kasa_config
-    ensure_weight_tying""".split()
-)
+_PEFT_FIELDS = frozenset({
+    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision",
+    "inference_mode", "r", "target_modules", "exclude_modules", "lora_alpha", "lora_dropout",
+    "fan_in_fan_out", "bias", "use_rslora", "modules_to_save", "init_lora_weights", "layers_to_transform",
+    "layers_pattern", "rank_pattern", "alpha_pattern", "megatron_config", "megatron_core",
+    "trainable_token_indices", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_dora",
+    "velora_config", "alora_invocation_tokens", "use_qalora", "qalora_group_size", "monteclora_config",
+    "layer_replication", "runtime_config", "lora_bias", "target_parameters", "use_bdlora", "arrow_config",
+    "kasa_config", "ensure_weight_tying",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,14 @@ def _alphas(
         yield finding("ALPHA_ZERO", f"alpha is 0 in {len(zero)} modules: {some(zero)}.", subject=zero[0])
     bad = [name for name, alpha in alphas.items() if alpha is None or _is_bad(alpha, ranks[name])]
     if bad:
-        message = f"alpha is {_shown(alphas[bad[0]])} in {bad[0]} (rank {ranks[bad[0]]}); {len(bad)} modules are like this."
+        first = f"alpha is {_shown(alphas[bad[0]])} in {bad[0]} (rank {ranks[bad[0]]})"
+        message = f"{first}; {len(bad)} of {len(alphas)} are like this."
         yield finding("ALPHA_BAD", message, subject=bad[0], modules=bad)
     if outcome is Outcome.ALPHA_DROPPED:
         factors = sorted({rank / alpha for name, alpha in alphas.items() if alpha and (rank := ranks[name])})
         if factors and factors != [1.0]:
-            message = f"The loader drops alpha: the LoRA would act at {100 * factors[-1]:.0f}% of the trained strength."
+            percent = f"{100 * factors[-1]:.0f}%"
+            message = f"The loader drops alpha: the LoRA would act at {percent} of the trained strength."
             yield finding("ALPHA_DROPPED", message, factor=factors[-1])
 
 

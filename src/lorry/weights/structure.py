@@ -116,7 +116,8 @@ def _algorithms(adapter: Adapter) -> Iterator[Finding]:
     for role, (code, words) in _ALGORITHMS.items():
         having = [module for module in adapter.modules if role in module.tensors]
         if having:
-            message = f"{len(having)} of {len(adapter.modules)} modules have {words}: {some([m.name for m in having], 2)}."
+            names = some([module.name for module in having], 2)
+            message = f"{len(having)} of {len(adapter.modules)} modules have {words}: {names}."
             yield finding(code, message, subject=having[0].tensors[role][0].name, modules=len(having))
 
 

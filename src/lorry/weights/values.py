@@ -1,14 +1,13 @@
 """Look at every number of a file once: NaN, infinity, zeros, giants; and its SHA-256 in the same pass.
 
 The bits are compared, nothing is converted: with the same bytes seen as unsigned and as signed integers,
-two maxima tell whether any number is not finite, whether all are zero, and the largest magnitude (LoRA formats
-dossier, section 5). That is several times faster than `isfinite`, and reads bf16, which numpy lacks.
+two maxima tell whether any number is not finite, whether all are zero, and the largest magnitude (LoRA
+formats dossier, section 5). That is several times faster than `isfinite`, and reads bf16, which numpy lacks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -119,7 +118,8 @@ def value_findings(result: Scan, adapter: Adapter) -> Iterator[Finding]:
     huge = [facts for facts in huge if facts.tensor.name not in _alpha_names(adapter)]
     if huge:
         worst = max(huge, key=lambda facts: facts.magnitude)
-        message = f"{len(huge)} tensors have values above {_HUGE:g}; {worst.tensor.name} reaches {worst.magnitude:.3g}."
+        reached = f"{worst.tensor.name} reaches {worst.magnitude:.3g}"
+        message = f"{len(huge)} tensors have values above {_HUGE:g}; {reached}."
         yield finding("VAL_HUGE", message, subject=worst.tensor.name, largest=worst.magnitude)
     tail = _tail(result, adapter)
     if tail:
@@ -144,9 +144,10 @@ def _idle(result: Scan, adapter: Adapter) -> Iterator[Finding]:
 
 
 def _tail(result: Scan, adapter: Adapter) -> int:
-    """Measure the zeros at the end that no training leaves: they begin inside a tensor, or cover an input matrix.
+    """Measure the zeros at the end that no training leaves.
 
-    Output matrices that are zero as a whole are an untrained LoRA; input matrices begin as random numbers.
+    They begin inside a tensor, or cover an input matrix: those begin as random numbers, while output
+    matrices that are zero as a whole are only an untrained LoRA.
     """
     inputs = {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.DOWN, ())}
     total, strange = 0, False
@@ -186,7 +187,7 @@ def _look(
 
 
 def _largest(chunk: npt.NDArray[np.uint8], size: int) -> int:
-    """Give the bits of the largest magnitude: of the positive numbers, or of the negative without their sign."""
+    """Give the bits of the largest magnitude, the sign left out."""
     sign = 1 << (8 * size - 1)
     signed = int(chunk.view(f"<i{size}").max())
     unsigned = int(chunk.view(f"<u{size}").max())
