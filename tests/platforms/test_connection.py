@@ -15,10 +15,11 @@ from lorry.errors import (
     NotThere,
     PlatformFault,
     RequestRefused,
+    SettingInvalid,
     Unreachable,
 )
 from lorry.platforms.together import connect
-from lorry.platforms.together.connection import is_loopback
+from lorry.platforms.together.addresses import is_loopback
 from tests.platforms.conftest import BASE
 from tests.platforms.stand_in import KEY, StandIn, line_to
 
@@ -64,6 +65,7 @@ async def test_a_wrong_key_is_rejected_and_not_printed(server: StandIn) -> None:
         with pytest.raises(KeyRejected) as caught:
             await platform.registry.find("tok")
     assert "wrong-key" not in str(caught.value.as_dict())
+    assert "LORRY_ENGINE_KEY" in caught.value.fix  # on this machine it is the engine that wants one
 
 
 @pytest.mark.parametrize("kind", [Unreachable, EngineNotRunning])
@@ -116,6 +118,42 @@ async def test_an_answer_of_another_form_is_a_fault(
     server.instead.append(("/v2/projects/proj_1/endpoints", 200, content, kind))
     with pytest.raises(PlatformFault, match="can't be read"):
         await platform.endpoints.create("tok")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nonsense",
+        "ftp://host",
+        "http://",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+        "http://127.0.0.1/v1/",
+    ],
+)
+async def test_an_address_that_is_none_is_said_before_anything_is_sent(address: str) -> None:
+    """No scheme, no host, no such port, or a path, of which `/v1` is the usual one (dossier 8.1)."""
+    with pytest.raises(SettingInvalid, match="address"):
+        async with connect(address, KEY, route="local"):
+            pass
+
+
+@pytest.mark.parametrize("key", ["", "two words", "kéy", "key\n"])
+async def test_a_key_that_can_be_none_is_said_and_not_printed(key: str) -> None:
+    """What can't stand in a header is found before it is sent."""
+    with pytest.raises(SettingInvalid) as caught:
+        async with connect("http://127.0.0.1:9", key, route="local"):
+            pass
+    assert not key or key not in str(caught.value.as_dict())
+
+
+async def test_a_server_of_another_kind_is_told_apart(server: StandIn) -> None:
+    """A server without whoami is no platform of this kind: the address is wrong, not the model lost."""
+    server.instead.append(("/v3/whoami", 404, b"<html>nothing here</html>", "text/html"))
+    async with connect(server.url, KEY, route="local") as platform:
+        with pytest.raises(RequestRefused, match="does not speak"):
+            await platform.registry.find("tok")
 
 
 async def test_a_deletion_may_answer_with_nothing(platform: Platform, server: StandIn) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 from together import AsyncTogether
 
-from lorry.errors import AccessDenied, Unreachable
+from lorry.errors import AccessDenied, NotThere, RequestRefused, Unreachable
+from lorry.platforms.together.addresses import is_loopback, require_key, root
 from lorry.platforms.together.faults import Faults
 
 _T = TypeVar("_T")
@@ -47,8 +46,7 @@ class Connection:
         """
         async with self._asking:
             if self._project is None:
-                with self.faults.translated("say whose key this is"):
-                    who = await self.client.whoami()
+                who = await self._whoami()
                 self._project = getattr(getattr(who, "project", None), "id", None)
             if not self._project:
                 kind = getattr(who, "type", "unknown")
@@ -58,6 +56,17 @@ class Connection:
                     evidence={"address": self.faults.address, "type": kind},
                 )
             return self._project
+
+    async def _whoami(self) -> object:
+        try:
+            with self.faults.translated("say whose key this is"):
+                return await self.client.whoami()
+        except NotThere as error:
+            raise RequestRefused(
+                f"{self.faults.address} does not speak Together's API (version 2): it has no /v3/whoami.",
+                fix="Correct the platform's address, then run the same command again.",
+                evidence=error.evidence,
+            ) from error
 
     def read(self, doing: str, reading: Callable[..., _T], *answers: object) -> _T:
         """Take a value out of an answer; the SDK does not check that all fields came.
@@ -93,8 +102,12 @@ async def open_connection(
         project: Id of the project; asked for when `None`.
         unreachable: Which error says that nobody answers.
         timeout: Seconds that a request may take.
+
+    Raises:
+        SettingInvalid: The address or the key is none.
     """
-    address = base_url.rstrip("/")
+    address = root(base_url)
+    require_key(api_key)
     limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
     outside = not is_loopback(address)  # a proxy of the environment can't reach this machine
     async with (
@@ -112,21 +125,6 @@ async def open_connection(
         )
         client._custom_headers = {}  # it took them from TOGETHER_CUSTOM_HEADERS, an Authorization included
         yield Connection(client, Faults(address, unreachable, api_key), storage, project)
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is on this machine.
-
-    Args:
-        address: An http or https address.
-    """
-    host = urlsplit(address).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _only_objects(response: httpx.Response) -> None:

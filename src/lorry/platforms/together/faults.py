@@ -31,6 +31,7 @@ from lorry.errors import (
     RequestRefused,
     Unreachable,
 )
+from lorry.platforms.together.addresses import is_loopback
 
 _BY_STATUS: Mapping[int, type[PlatformError]] = {
     401: KeyRejected,
@@ -124,7 +125,8 @@ class Faults:
             )
         kind = _BY_STATUS.get(status, PlatformFault if status >= 500 else RequestRefused)
         verb = "failed" if status >= 500 else "refused"
-        return kind(f"{self.address} {verb} to {doing} (status {status}): {sentence}", evidence=evidence)
+        message = f"{self.address} {verb} to {doing} (status {status}): {sentence}"
+        return kind(message, fix=self._fix(kind), evidence=evidence)
 
     def unreadable(self, why: str, doing: str) -> PlatformFault:
         """Give our error for an answer that arrived and does not say what it should.
@@ -153,6 +155,11 @@ class Faults:
             f"{self.address} was asked to {doing}, and its answer did not arrive ({cause}).",
             evidence=evidence,
         )
+
+    def _fix(self, kind: type[PlatformError]) -> str | None:
+        if kind is KeyRejected and is_loopback(self.address):
+            return "Set LORRY_ENGINE_KEY to the key that the engine was started with, and run it again."
+        return None  # the class has one
 
     def _at(self) -> dict[str, Any]:
         return {"address": self.address}
