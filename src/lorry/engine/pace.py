@@ -52,11 +52,8 @@ class Pace:
             return cls.looks(int(amount))
         if kind == "seconds" and _SECONDS.fullmatch(amount):
             return cls.seconds(float(amount))
-        raise OptionInvalid(
-            f"{text!r} is no pace.",
-            fix="Write `at-once`, `looks:3` or `seconds:2.5`.",
-            evidence={"pace": text},
-        )
+        fix = "Write `at-once`, `looks:3` or `seconds:2.5`."
+        raise OptionInvalid(f"{text!r} is no pace.", fix=fix, evidence={"pace": text})
 
     def over(self, *, since: datetime, looks: int, now: datetime) -> bool:
         """Say whether a phase has ended.

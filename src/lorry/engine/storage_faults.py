@@ -11,7 +11,8 @@ from lorry.errors import DiskFull, NotWritable
 
 # EFBIG comes from a limit on the size of files (`ulimit -f`): for who writes it is the same as a full disk.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# The last three: something else stands where a folder or a file has to be.
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
 
 # sqlite.org/rescode.html; the low byte is the primary code. An I/O error while writing is how SQLite reports
 # a limit on the size of files.
@@ -36,7 +37,9 @@ def storage_faults(where: str) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFull(f"No space is left to write in {where}.", evidence={"path": where}) from error
         if error.errno in _FORBIDDEN:
-            raise NotWritable(f"{where} can't be written.", evidence={"path": where}) from error
+            raise NotWritable(
+                f"{where} can't be written: {error.strerror}.", evidence={"path": where}
+            ) from error
         raise
     except sqlite3.OperationalError as error:
         primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF

@@ -1,0 +1,162 @@
+"""The engine as a process: its port, its home, its note, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lorry.engine.config import EngineConfig
+from lorry.engine.discovery import Note, read_note, remove_note, running, write_note
+from lorry.engine.server import bind, serve
+from lorry.errors import HomeBusy, OptionInvalid, PortTaken
+
+#: Starts an engine as `lorry engine` does, and prints its address once it answers.
+_PROGRAM = """
+import sys
+from pathlib import Path
+from lorry.engine.config import EngineConfig
+from lorry.engine.server import serve
+serve(
+    EngineConfig(Path(sys.argv[1])), port=0, announce=lambda url: print(url, flush=True),
+    stop_with_stdin="stdin" in sys.argv,
+)
+print("ended", flush=True)
+"""
+
+
+@contextmanager
+def engine(home: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run an engine as its own process; give it and its address."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(home), *more],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    with child.stdout, child.stdin:
+        try:
+            yield child, child.stdout.readline().strip()
+        finally:
+            child.kill()
+            child.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_leaves_a_note_and_ends_cleanly(home: Path, number: signal.Signals) -> None:
+    """While it answers the note names it; told to stop, it ends with status 0 and takes the note away."""
+    with engine(home) as (child, url):
+        with urllib.request.urlopen(f"{url}/health") as answer:  # noqa: S310  # our own loopback address
+            assert json.load(answer) == {"status": "ok"}
+        assert running(home) == url
+        note = read_note(home)
+        assert note is not None
+        assert note.pid == child.pid
+        child.send_signal(number)
+        assert child.wait(20) == 0
+    assert read_note(home) is None
+    assert running(home) is None
+
+
+def test_it_ends_with_its_standard_input(home: Path) -> None:
+    """With `stop_with_stdin` it ends when its parent closes the pipe, or dies."""
+    with engine(home, "stdin") as (child, url):
+        assert url
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(20) == 0
+    assert read_note(home) is None
+
+
+def test_a_killed_engine_is_not_running_and_can_be_started_again(home: Path) -> None:
+    """What SIGKILL leaves behind (note, lock) neither pretends nor blocks."""
+    with engine(home) as (child, _):
+        child.kill()
+        child.wait()
+    assert read_note(home) is not None
+    assert running(home) is None
+    with engine(home) as (_, url):
+        assert running(home) == url
+
+
+def test_a_home_has_one_engine(home: Path) -> None:
+    """A second engine on the same home is HomeBusy, and says where the first one is."""
+    with engine(home) as (_, url):
+        with pytest.raises(HomeBusy) as caught:
+            serve(EngineConfig(home), port=0)
+        assert caught.value.evidence["url"] == url
+        assert running(home) == url
+
+
+def test_a_taken_port_is_told_with_its_number(home: Path) -> None:
+    """When something else listens, it is PortTaken with the number, and the home is untouched."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken) as caught:
+            serve(EngineConfig(home), port=port)
+    assert str(port) in caught.value.message
+    assert caught.value.evidence["port"] == port
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104
+def test_an_open_door_needs_a_key(home: Path, host: str) -> None:
+    """An engine that takes any key listens at loopback only."""
+    with pytest.raises(OptionInvalid) as caught:
+        serve(EngineConfig(home), host=host, port=0)
+    assert "LORRY_ENGINE_KEY" in caught.value.fix
+    assert not home.exists()
+
+
+def test_an_address_of_another_machine_can_not_be_bound() -> None:
+    """An address that is not ours is told as such and not as a traceback."""
+    with pytest.raises(PortTaken, match="can't be opened"):
+        bind("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": 1}', '{"url": "http://x", "pid": "a"}'])
+def test_a_broken_note_counts_as_none(home: Path, text: str) -> None:
+    """Whatever lies in the note's place, nobody is sent anywhere by it."""
+    (home / "engine").mkdir(parents=True)
+    (home / "engine" / "engine.json").write_text(text)
+    assert running(home) is None
+
+
+def test_a_note_of_a_process_that_lives_but_does_not_listen_counts_as_none(home: Path) -> None:
+    """A process id that was given to another program since does not make an engine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    write_note(home, Note(f"http://127.0.0.1:{port}", os.getpid(), "2026-11-02T12:00:00Z"))
+    assert running(home) is None
+    remove_note(home)
+    remove_note(home)
+    assert read_note(home) is None
+
+
+def test_a_reader_never_sees_half_a_note(home: Path) -> None:
+    """While the note is written again and again, every reading finds a whole one."""
+    write_note(home, Note("http://127.0.0.1:1", 1, "first"))
+    done = threading.Event()
+
+    def rewrite() -> None:
+        for number in range(200):
+            write_note(home, Note("http://127.0.0.1:1", number, "x" * 1000))
+        done.set()
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    while not done.is_set():
+        assert read_note(home) is not None
+    writer.join()
