@@ -61,7 +61,7 @@ class Icons:
             fewer: a list of names that the starting weights already know; drawn half as often.
         """
         self.concepts = read_concepts()
-        self._composer = Composer(render_all(self.concepts))
+        self.composer = Composer(render_all(self.concepts))
         self.captions = write_captions(self.concepts, seed)
         encoder = TextEncoder(vocabulary)
         self.tokens, self.pooled = _embeddings(cache, encoder, [caption.text for caption in self.captions])
@@ -85,7 +85,7 @@ class Icons:
         kinds = rng.choice(list(SHARES), size, p=list(SHARES.values()))
         chosen = rng.choice(len(self.concepts), size, p=self._chance)
         rows = [int(rng.choice(self._by_kind[int(c), str(k)])) for c, k in zip(chosen, kinds, strict=True)]
-        pictures = np.stack([self._composer.compose(self.captions[row], rng) for row in rows])
+        pictures = np.stack([self.composer.compose(self.captions[row], rng) for row in rows])
         tokens, pooled = self.tokens[rows].astype(np.float32), self.pooled[rows].astype(np.float32)
         dropped = rng.random(size) < drop
         tokens[dropped], pooled[dropped] = self._empty

@@ -50,8 +50,8 @@ def read_adapter(path: Path, base: BaseModel) -> PackedAdapter:
     """
     tensors, metadata = read_tensors(path)
     config = _adapter_config(metadata, path)
-    found = [(layer, _pair(tensors, layer, path)) for layer in base.layers.values()]
-    pairs = [(layer, pair) for layer, pair in found if pair is not None]
+    pairs = find_pairs(tensors, base, path)
+    _refuse_more_than_pairs(tensors, [layer for layer, _ in pairs], path)
     rank = max((down.shape[0] for _, (down, _) in pairs), default=0)
     packed = np.zeros((rank, base.packed_width), np.float32)
     for layer, (down, up) in pairs:
@@ -59,6 +59,18 @@ def read_adapter(path: Path, base: BaseModel) -> PackedAdapter:
         packed[:size, layer.offset : middle] = down
         packed[:size, middle : middle + layer.outputs] = up.T * _strength(layer, size, tensors, config, path)
     return PackedAdapter(packed, len(pairs))
+
+
+def find_pairs(
+    tensors: Mapping[str, Floats], base: BaseModel, path: Path
+) -> list[tuple[Layer, tuple[Floats, Floats]]]:
+    """Find the A and B of every layer that the file changes, and hold them against the layer's shape.
+
+    Raises:
+        AdapterUnusable: a partner is missing or a shape does not fit.
+    """
+    found = [(layer, _pair(tensors, layer, path)) for layer in base.layers.values()]
+    return [(layer, pair) for layer, pair in found if pair is not None]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Floats], dict[str, str]]:
@@ -96,7 +108,7 @@ def _floats(name: str, entry: Mapping[str, Any]) -> Floats:
 
 
 def _pair(tensors: Mapping[str, Floats], layer: Layer, path: Path) -> tuple[Floats, Floats] | None:
-    """Find a layer's A and B and hold them against the layer's shape; None when the file has neither."""
+    """Return a layer's A and B; None when the file has neither."""
     stem = PREFIX + layer.name
     names = f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"
     present = [name in tensors for name in names]
@@ -105,11 +117,6 @@ def _pair(tensors: Mapping[str, Floats], layer: Layer, path: Path) -> tuple[Floa
     if not all(present):
         there, missing = names if present[0] else names[::-1]
         raise _unusable(path, f"{there} has no partner {missing}", missing)
-    for name in tensors:
-        if name.startswith(stem) and name[len(stem) :].startswith(_BEYOND):
-            raise _unusable(
-                path, f"{name} is more than a plain LoRA, and this renderer applies only that", name
-            )
     down, up = tensors[names[0]], tensors[names[1]]
     rank = down.shape[0] if down.ndim else 0
     wanted = (rank, layer.inputs), (layer.outputs, rank)
@@ -118,6 +125,14 @@ def _pair(tensors: Mapping[str, Floats], layer: Layer, path: Path) -> tuple[Floa
             message = f"{name} has the shape {list(value.shape)}, and the base needs {list(shape)}"
             raise _unusable(path, message, name)
     return down, up
+
+
+def _refuse_more_than_pairs(tensors: Mapping[str, Floats], layers: list[Layer], path: Path) -> None:
+    for stem in (PREFIX + layer.name for layer in layers):
+        for name in tensors:
+            if name.startswith(stem) and name[len(stem) :].startswith(_BEYOND):
+                message = f"{name} is more than a plain LoRA, and this renderer applies only that"
+                raise _unusable(path, message, name)
 
 
 def _strength(

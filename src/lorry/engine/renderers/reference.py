@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lorry.engine.renderers.adapter_file import read_tensors
-from lorry.engine.renderers.base import base_model, matching_layers
+from lorry.engine.renderers.adapter_file import find_pairs, read_tensors
+from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.flow import not_loaded, starting_noise
 from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
 from lorry.engine.renderers.text import TextEncoder
@@ -55,7 +55,9 @@ class DiffusersRenderer:
         """Load an adapter with diffusers' loader and count what peft injected; see the port."""
         tensors, _ = read_tensors(path)
         self.unload(key)
-        if not matching_layers(list(tensors)):
+        # Checked by us first: diffusers widens the base itself for an A that is too wide (its way of loading
+        # FLUX's control adapters), and the base stays changed.
+        if not find_pairs(tensors, self._base, path):
             self._loaded[key] = LoadedAdapter(key, 0, 0)
             return self._loaded[key]
         try:
