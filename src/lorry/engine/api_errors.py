@@ -1,8 +1,8 @@
-"""How the engine says no: one exception, and the two forms of body that Together uses.
+"""How the engine says no: one exception, and the forms of body that Together and the Hub use.
 
 `/v2` and `/v3` answer in the style of gRPC, `{code, message, details}`; `/v1` answers
-`{error: {message, type, param, code}}` (Together API dossier 5.2). The services raise a `Refusal` and do not
-care; the path decides the form at the border.
+`{error: {message, type, param, code}}` (Together API dossier 5.2); the Hub's addresses answer
+`{error: message}`. The services raise a `Refusal` and do not care; the path decides the form at the border.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ _STATUS = {
     Rpc.UNAVAILABLE: 503,
     Rpc.UNAUTHENTICATED: 401,
 }
+
+_RPC_PATHS = ("/v2/", "/v3/", "/uploads/", "/contents/", "/pictures/")
 
 _RPC = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 409: 10, 422: 3, 429: 8, 500: 13, 501: 12, 503: 14, 507: 8}
 
@@ -173,9 +175,12 @@ def _answer(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    body: dict[str, Any]
     if request.url.path.startswith("/v1/"):
         kind = "invalid_request_error" if status < 500 else "server_error"
-        body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": param, "code": reason}}
+        body = {"error": {"message": message, "type": kind, "param": param, "code": reason}}
+    elif not request.url.path.startswith(_RPC_PATHS):
+        body = {"error": message}
     else:
         # The official CLI prints `details[].detail` and nothing else (Together API dossier 5.2).
         rpc = int(code if code is not None else _RPC.get(status, Rpc.INTERNAL))

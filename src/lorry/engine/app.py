@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from lorry.engine import api_errors
+from lorry.engine.hub import routes as hub
+from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
 from lorry.engine.inference.images import Images
 from lorry.engine.inference.loras import Loras
 from lorry.engine.inference.pictures import Album
 from lorry.engine.inference.targets import Targets
 from lorry.engine.renderers.port import Renderer
-from lorry.engine.repositories import RepoFile, Repositories
+from lorry.engine.repositories import Repositories
 from lorry.engine.serving import Serving
 from lorry.engine.together import adapters, catalog, identity
 from lorry.engine.together.analytics import Analytics
@@ -55,7 +57,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     config = works.config
     shelves = Shelves(works.documents)
     serving = Serving(open_renderer)
-    repositories = _NoHub()
+    repositories = Storage(works)
     revisions = Revisions(works, shelves, check)
     models = Models(works, shelves, revisions)
     events = Events(works, shelves)
@@ -92,19 +94,13 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     ):
         app.include_router(router)
     app.add_api_route("/health", _health, methods=["GET"], response_model=None)
+    # Last, for the addresses of repositories (`/owner/name/…`) would hide the others.
+    app.include_router(hub.router(repositories))
     return Engine(app, works, shelves, serving, repositories)
 
 
 def _health() -> dict[str, str]:
     return {"status": "ok"}
-
-
-class _NoHub:
-    def files(self, repo: str, revision: str = "main") -> tuple[RepoFile, ...] | None:  # noqa: ARG002
-        return None
-
-    def count(self) -> int:
-        return 0
 
 
 def _lifespan(works: Works, serving: Serving) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
