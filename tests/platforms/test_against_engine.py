@@ -23,7 +23,7 @@ from lorry.delivery.ports import (
 )
 from lorry.engine.pace import Pace
 from lorry.engine.renderers.base import base_model
-from lorry.engine.testing import RunningEngine, running_engine
+from lorry.engine.testing import FlatRenderer, RunningEngine, running_engine
 from lorry.errors import AnswerLost, Conflict, KeyRejected, NotThere, RequestRefused
 from lorry.model.generation import PictureOrder
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
@@ -212,6 +212,24 @@ async def test_what_still_runs_can_not_be_deleted(platform: Platform, weights: U
     with pytest.raises((RequestRefused, Conflict)) as caught:
         await platform.deployments.delete(endpoint.id, deployment.id)
     assert caught.value.evidence["said"]
+
+
+async def test_a_deployment_that_fails_says_why_and_can_be_removed(home: Path, weights: UploadFile) -> None:
+    """A renderer that injects another number of layers than was foreseen: FAILED, why, then gone."""
+    with running_engine(home, renderer=FlatRenderer(modules=3), check=_check) as engine:
+        async with connect(engine.url, KEY, route="local") as platform:
+            base = await platform.registry.base(BASE)
+            assert base.config is not None
+            model = await platform.registry.create("lorry-tok", base, "")
+            revision = await platform.registry.upload(model.id, [weights], _quiet)
+            endpoint = await platform.endpoints.create("lorry-tok")
+            made = await platform.deployments.create(endpoint.id, "tok", model, revision.id, base.config)
+            await _in_state(platform, endpoint, made.id, DeploymentState.FAILED)
+            failed = await platform.deployments.look(endpoint.id, made.id)
+            assert failed is not None
+            assert "3" in failed.message
+            await platform.deployments.delete(endpoint.id, made.id)
+            assert await platform.deployments.list(endpoint.id) == ()
 
 
 async def test_what_is_not_there_is_gone_already(platform: Platform) -> None:

@@ -93,6 +93,16 @@ async def test_a_lost_answer_says_that_the_call_may_have_acted(server: StandIn) 
     assert len([path for path in server.paths() if path.startswith("POST")]) == 1
 
 
+async def test_a_server_that_never_answers_loses_the_answer() -> None:
+    """The request went out and the time ran out: it may have acted."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with connect(url, KEY, route="local", project="proj_1", timeout=0.05) as platform:
+            with pytest.raises(AnswerLost, match="too long") as caught:
+                await platform.endpoints.create("tok")
+    assert caught.value.may_have_acted
+
+
 async def test_a_failing_create_is_sent_once(platform: Platform, server: StandIn) -> None:
     """A 500 on a create is a PlatformFault after one request: the SDK's own retries are off."""
     server.instead.append(("/v2/projects/proj_1/endpoints", 500, b'{"message": "it broke"}', JSON))

@@ -11,6 +11,7 @@ import pytest
 from lorry.delivery.ports import DeploymentState, Platform, RevisionState, UploadFile
 from lorry.errors import Conflict, NotThere
 from lorry.model.generation import PictureOrder
+from lorry.platforms.together.deployments import state_of
 from tests.platforms.conftest import BASE
 from tests.platforms.stand_in import PNG, StandIn
 
@@ -144,6 +145,29 @@ async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform,
     assert sent["model"].endswith("/revisions/rv_1")
     assert sent["autoscaling"] == {"minReplicas": 1, "maxReplicas": 1}
     assert sent["config"] == "projects/pub/configs/cr_1"
+
+
+@pytest.mark.parametrize(
+    ("said", "ready", "desired", "state"),
+    [
+        ("PROVISIONING", 0, 1, DeploymentState.STARTING),
+        ("READY", 1, 1, DeploymentState.READY),
+        ("SCALING", 0, 1, DeploymentState.STARTING),
+        ("SCALING", 1, 2, DeploymentState.READY),
+        ("SCALING", 1, 0, DeploymentState.STOPPING),
+        ("DEGRADED", 0, 1, DeploymentState.STARTING),
+        ("DEGRADED", 1, 2, DeploymentState.READY),
+        ("STOPPING", 1, 0, DeploymentState.STOPPING),
+        ("STOPPED", 0, 0, DeploymentState.STOPPED),
+        ("FAILED", 0, 1, DeploymentState.FAILED),
+        ("HIBERNATING", 0, None, DeploymentState.STARTING),
+    ],
+)
+def test_every_state_of_the_platform_is_read(
+    said: str, ready: int, desired: int | None, state: DeploymentState
+) -> None:
+    """The seven states of the dossier (2.7) and one that nobody knows yet; what answers counts as ready."""
+    assert state_of(f"DEPLOYMENT_STATE_{said}", ready, desired) is state
 
 
 async def _deployed(platform: Platform) -> tuple[str, str]:

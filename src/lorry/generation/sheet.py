@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     Font = FreeTypeFont | ImageFont
 
-# Lengths in pixels. Four columns give a sheet 1,140 wide: whole on a laptop's screen, sharp in a README.
+# Lengths in pixels; _LABEL is the height that a row's label takes. Four columns give a sheet 1,152 wide:
+# whole on a laptop's screen, sharp in a README.
 _CELL = 256
 _GAP = 16
 _MARGIN = 40
 _CORNER = 10
+_ROW_GAP = 26
+_LABEL = 32
 _TITLE_SIZE, _LABEL_SIZE, _CAPTION_SIZE = 28, 20, 17
 
 _PAPER, _INK, _SOFT, _EDGE = "#fafaf8", "#1b1b1f", "#5c5c66", "#dcdcd6"
@@ -76,7 +79,7 @@ class _Sheet:
         self._title = wrap(title, inner, self._title_font)
         self._note = wrap(note, inner, self._caption_font)
         self._captions = [wrap(caption, _CELL, self._caption_font) for caption in captions]
-        height = self._top() + len(rows) * self._row_height() + _MARGIN - _GAP
+        height = self._top() + len(rows) * self._row_height() - _ROW_GAP + _MARGIN
         self._image = Image.new("RGB", (self._width, height), _PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
@@ -96,7 +99,7 @@ class _Sheet:
 
     def _row(self, row: SheetRow, y: int) -> None:
         self._draw.text((_MARGIN, y), row.label, font=self._label_font, fill=_SOFT)
-        top = y + _line(_LABEL_SIZE)
+        top = y + _LABEL
         for column, png in enumerate(row.pictures):
             x = self._x(column)
             if png is not None:
@@ -116,7 +119,7 @@ class _Sheet:
         return _MARGIN + heads + (_GAP if heads else 0) + tallest + _GAP
 
     def _row_height(self) -> int:
-        return _line(_LABEL_SIZE) + _CELL + _GAP + _GAP // 2
+        return _LABEL + _CELL + _ROW_GAP
 
     def _x(self, column: int) -> int:
         return _MARGIN + column * (_CELL + _GAP)
@@ -150,14 +153,14 @@ def _line(size: int) -> int:
 
 
 def _cell(png: bytes) -> Image:
-    """Fit a picture into a cell: smoothly, since these are pictures and not pixel art."""
+    """Fit a picture into a cell: smoothly, since it is no pixel art, and by a filter that hardly rings."""
     from PIL import Image
 
     with Image.open(BytesIO(png)) as opened:
         picture = opened.convert("RGB")
     factor = _CELL / max(picture.size)
     fitted = (max(round(picture.width * factor), 1), max(round(picture.height * factor), 1))
-    picture = picture.resize(fitted, Image.Resampling.LANCZOS)
+    picture = picture.resize(fitted, Image.Resampling.BICUBIC)
     cell = Image.new("RGB", (_CELL, _CELL), "white")
     cell.paste(picture, ((_CELL - picture.width) // 2, (_CELL - picture.height) // 2))
     return cell
