@@ -17,10 +17,10 @@ ROOT = Path(lorry.__file__).parent
 #: From the ground up; a room may import rooms of lower floors, and of its own floor only itself.
 FLOORS = (
     ("errors", "model"),
-    ("settings", "weights"),
+    ("publication", "settings", "weights"),
     ("journal",),
     ("delivery", "generation", "spend", "training"),
-    ("platforms", "hub", "publication", "store", "engine"),
+    ("platforms", "hub", "store", "engine"),
     ("wiring",),
     ("api",),
     ("cli", "server"),
