@@ -1,4 +1,4 @@
-"""In-memory platform, Hub, store and durable runtime: what a delivery meets, without a network, with faults on demand.
+"""In-memory platform, Hub, store and durable runtime: what a delivery meets, with faults on demand.
 
 They ship in the package and are tested like the rest. Everything lives in one `Ground`, plain JSON values,
 which may lie in a file so that it outlives a killed process.

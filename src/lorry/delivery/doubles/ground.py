@@ -42,8 +42,8 @@ class Ground:
         file: Where it is kept; `None` keeps it in memory.
         bases: Public names of the bases that are served.
         looks: Looks until a revision is validated, a deployment is ready, or has stopped.
-        reject: Reasons for which every revision is refused.
-        fail: The sentence with which every deployment fails.
+        reject: Reasons for which every revision that is uploaded from now on is refused.
+        fail: The sentence with which every deployment that is made from now on fails.
         effect: By how many 8-bit levels an adapter changes a picture.
         noise: By how many 8-bit levels two draws of one order differ.
         faults: Faults to meet.

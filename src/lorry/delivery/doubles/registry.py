@@ -59,7 +59,12 @@ class MemoryRegistry:
                 progress(total * part // 4, total)
             id_ = self.ground.new_id("rv")
             names = [file.name for file in files]
-            self.ground.things["revisions"][id_] = {"model": model, "files": names, "looks": 0}
+            self.ground.things["revisions"][id_] = {
+                "model": model,
+                "files": names,
+                "looks": 0,
+                "reject": list(self.ground.reject),
+            }
             return Revision(id_, RevisionState.PENDING)
 
         return await self.ground.meet("registry.upload", act)
@@ -79,8 +84,8 @@ class MemoryRegistry:
     def _revision(self, id_: str, row: Mapping[str, Any]) -> Revision:
         if row["looks"] <= self.ground.looks:
             return Revision(id_, RevisionState.PENDING)
-        if self.ground.reject:
-            return Revision(id_, RevisionState.REJECTED, self.ground.reject)
+        if row["reject"]:
+            return Revision(id_, RevisionState.REJECTED, tuple(row["reject"]))
         return Revision(id_, RevisionState.VALID)
 
     async def delete(self, model: str) -> None:

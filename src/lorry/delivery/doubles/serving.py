@@ -81,7 +81,13 @@ class MemoryDeployments:
             row_of(self.ground.things["revisions"], revision)
             id_ = self.ground.new_id("dep")
             row = {"endpoint": endpoint, "name": name, "model": model.id, "revision": revision}
-            self.ground.things["deployments"][id_] = {**row, "config": config, "aim": "run", "looks": 0}
+            self.ground.things["deployments"][id_] = {
+                **row,
+                "config": config,
+                "aim": "run",
+                "looks": 0,
+                "fail": self.ground.fail,
+            }
             return HostedDeployment(id_, name, DeploymentState.STARTING)
 
         return await self.ground.meet("deployments.create", act)
@@ -114,7 +120,7 @@ class MemoryDeployments:
                 return
             if deployment in self.ground.things["endpoints"].get(endpoint, {}).get("routed", []):
                 raise RequestRefused("The deployment is still in the traffic split.")
-            if rows[deployment]["aim"] == "run" and not self.ground.fail:
+            if rows[deployment]["aim"] == "run" and not rows[deployment]["fail"]:
                 raise RequestRefused("The deployment must be stopped first.")
             del rows[deployment]
 
@@ -127,8 +133,8 @@ class MemoryDeployments:
             return HostedDeployment(
                 id_, row["name"], DeploymentState.STOPPED if there else DeploymentState.STOPPING
             )
-        if there and self.ground.fail:
-            return HostedDeployment(id_, row["name"], DeploymentState.FAILED, self.ground.fail)
+        if there and row["fail"]:
+            return HostedDeployment(id_, row["name"], DeploymentState.FAILED, row["fail"])
         return HostedDeployment(
             id_, row["name"], DeploymentState.READY if there else DeploymentState.STARTING
         )

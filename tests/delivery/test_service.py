@@ -1,0 +1,283 @@
+"""Deliveries as their users call them, with the durable runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorry.delivery import Deliveries
+from lorry.delivery.doubles import Fault
+from lorry.delivery.ports import Publication, Published
+from lorry.errors import (
+    DeliveryError,
+    HomeBusy,
+    KeyRejected,
+    ModelNotFound,
+    NameInvalid,
+    NameTaken,
+    NothingToResume,
+    ProofNoEffect,
+    SourceChanged,
+    Unreachable,
+    WeightsRejected,
+)
+from lorry.model.placement import PlacementState
+from lorry.model.report import Finding, Severity
+from tests.delivery.conftest import Bench
+
+ONE = {"models": 1, "revisions": 1, "endpoints": 1, "deployments": 1, "repos": 1}
+NOTHING = dict.fromkeys(ONE, 0)
+
+
+class Gate:
+    """A Hub whose `publish` never ends."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+
+    async def publish(self, publication: Publication) -> Published:
+        """Say that it was reached, and wait until the process is told to end."""
+        self.reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError(f"{publication.repo} was let through")
+
+    async def withdraw(self, repo: str) -> None:
+        """Have nothing to withdraw."""
+
+
+async def test_ship_show_ship_again_retire(bench: Bench) -> None:
+    """Shipping ends ready with one of each; again is at once and does nothing; retiring leaves nothing."""
+    async with bench.open() as deliveries:
+        placement = await deliveries.ship(bench.source, "tok")
+        assert placement.state is PlacementState.READY
+        assert bench.ground.counts() == ONE
+        calls = len(bench.ground.calls)
+        assert await deliveries.ship(bench.source, "tok") == placement
+        assert len(bench.ground.calls) == calls
+        assert (await bench.told())[-1] == "ready state"
+        with pytest.raises(NothingToResume):
+            await deliveries.resume("tok")
+        await deliveries.retire("tok")
+        assert bench.ground.counts() == NOTHING
+        with pytest.raises(ModelNotFound):
+            await deliveries.retire("tok")
+        assert (await deliveries.ship(bench.source, "tok")).state is PlacementState.READY
+
+
+async def test_wrong_usage_creates_nothing(bench: Bench, change: Callable[[bytes], None]) -> None:
+    """A bad name, an unknown model and a bad file are told before anything exists anywhere."""
+    bad = Finding("VAL_NONFINITE", Severity.ERROR, "3 tensors hold NaN.", "Train again.")
+    async with bench.open() as deliveries:
+        with pytest.raises(NameInvalid):
+            await deliveries.ship(bench.source, "Not A Name")
+        with pytest.raises(ModelNotFound):
+            await deliveries.resume("tok")
+        with pytest.raises(ModelNotFound):
+            await deliveries.retire("tok")
+        bench.check.findings = (bad,)
+        with pytest.raises(WeightsRejected, match="3 tensors hold NaN"):
+            await deliveries.ship(bench.source, "tok")
+        bench.check.findings, bench.check.base = (), None
+        with pytest.raises(WeightsRejected, match="base"):
+            await deliveries.ship(bench.source, "tok")
+        bench.check.base = "unheard-of"
+        with pytest.raises(Exception, match="unheard-of"):
+            await deliveries.ship(bench.source, "tok")
+    assert bench.ground.counts() == NOTHING
+    assert await bench.store.models() == ()
+    assert await bench.store.read("tok") == ()
+
+
+async def test_an_absent_platform_leaves_nothing_behind(bench: Bench) -> None:
+    """When nobody answers at the first question, no model is remembered and no name is taken."""
+    bench.ground.faults.append(Fault("registry.base", Unreachable("Nobody answers.")))
+    async with bench.open() as deliveries:
+        with pytest.raises(Unreachable):
+            await deliveries.ship(bench.source, "tok")
+        assert await bench.store.models() == ()
+        assert bench.ground.counts() == NOTHING
+
+
+async def test_a_name_keeps_its_weights(bench: Bench, change: Callable[[bytes], None]) -> None:
+    """Other weights under a taken name are refused, and the model stays as it is."""
+    async with bench.open() as deliveries:
+        placement = await deliveries.ship(bench.source, "tok")
+        change(b"other weights")
+        with pytest.raises(NameTaken, match="other weights"):
+            await deliveries.ship(bench.source, "tok")
+        assert await bench.placement() == placement
+        assert bench.ground.counts() == ONE
+
+
+async def test_a_failed_delivery_raises_and_is_taken_up(bench: Bench) -> None:
+    """The same typed error comes from every way in until the cause is gone; then it finishes."""
+    bench.ground.effect = 0
+    async with bench.open() as deliveries:
+        with pytest.raises(ProofNoEffect) as shipped:
+            await deliveries.ship(bench.source, "tok")
+        assert (await bench.placement()).error == shipped.value.as_dict()
+        with pytest.raises(ProofNoEffect) as resumed:
+            await deliveries.resume("tok")
+        assert resumed.value.as_dict() == shipped.value.as_dict()
+        bench.ground.effect = 40
+        assert (await deliveries.resume("tok")).state is PlacementState.READY
+        assert bench.ground.counts() == ONE
+
+
+async def test_a_cancelled_ship_goes_on_where_it_was(bench: Bench) -> None:
+    """Ctrl-C leaves a delivery that another process takes up: its finished steps are not run again."""
+    gate = Gate()
+    async with bench.open(publisher=gate) as deliveries:
+        shipping = asyncio.create_task(deliveries.ship(bench.source, "tok"))
+        await gate.reached.wait()
+        shipping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await shipping
+    assert (await bench.placement()).state is PlacementState.DELIVERING
+    assert await bench.told() == ["check started", "check done", "publish started"]
+    async with bench.open() as deliveries:
+        assert (await deliveries.resume("tok")).state is PlacementState.READY
+    told = await bench.told("started")
+    assert told[:3] == ["check started", "publish started", "publish started"]
+    assert bench.ground.counts() == ONE
+
+
+async def test_opening_restarts_nothing(bench: Bench) -> None:
+    """A stopped delivery stays where it is while another model is shipped, until somebody resumes it."""
+    gate = Gate()
+    async with bench.open(publisher=gate) as deliveries:
+        shipping = asyncio.create_task(deliveries.ship(bench.source, "tok"))
+        await gate.reached.wait()
+    with pytest.raises(DeliveryError):
+        await shipping
+    told = await bench.told()
+    other = bench.source.with_name("other.safetensors")
+    other.write_bytes(b"others")
+    async with bench.open() as deliveries:
+        await deliveries.ship(other, "other")
+        assert await bench.told() == told
+        assert (await bench.placement()).state is PlacementState.DELIVERING
+        assert (await deliveries.ship(bench.source, "tok")).state is PlacementState.READY
+
+
+async def test_two_calls_for_one_model_are_one_delivery(bench: Bench) -> None:
+    """Shipping the same file under the same name twice at once is one delivery with two listeners."""
+    async with bench.open() as deliveries:
+        first, second = await asyncio.gather(
+            deliveries.ship(bench.source, "tok"), deliveries.ship(bench.source, "tok")
+        )
+    assert first == second
+    assert bench.ground.counts() == ONE
+    assert (await bench.told("started")).count("publish started") == 1
+
+
+async def test_retiring_stops_a_delivery_that_runs(bench: Bench) -> None:
+    """A running delivery is stopped by retiring its model; who shipped is told, and nothing is left."""
+    gate = Gate()
+    async with bench.open(publisher=gate) as deliveries:
+        shipping = asyncio.create_task(deliveries.ship(bench.source, "tok"))
+        await gate.reached.wait()
+        await deliveries.retire("tok")
+        with pytest.raises(DeliveryError):
+            await shipping
+    assert bench.ground.counts() == NOTHING
+    assert await bench.store.models() == ()
+
+
+async def test_a_retire_that_failed_blocks_the_name(bench: Bench) -> None:
+    """While a model is being removed its name is taken; retiring again finishes, also in a new process."""
+    async with bench.open() as deliveries:
+        await deliveries.ship(bench.source, "tok")
+        bench.ground.faults.append(Fault("endpoints.delete", KeyRejected("The key was revoked.")))
+        with pytest.raises(KeyRejected):
+            await deliveries.retire("tok")
+        with pytest.raises(NameTaken, match="being removed"):
+            await deliveries.ship(bench.source, "tok")
+        with pytest.raises(NothingToResume, match="being removed"):
+            await deliveries.resume("tok")
+    async with bench.open() as deliveries:
+        await deliveries.retire("tok")
+    assert bench.ground.counts() == NOTHING
+
+
+async def test_a_changed_file_is_not_resumed(bench: Bench, change: Callable[[bytes], None]) -> None:
+    """Resuming with another file on disk is refused, and leaves the delivery as it was."""
+    gate = Gate()
+    async with bench.open(publisher=gate) as deliveries:
+        shipping = asyncio.create_task(deliveries.ship(bench.source, "tok"))
+        await gate.reached.wait()
+    with pytest.raises(DeliveryError):
+        await shipping
+    original = await asyncio.to_thread(bench.source.read_bytes)
+    change(b"other weights")
+    async with bench.open() as deliveries:
+        with pytest.raises(SourceChanged):
+            await deliveries.resume("tok")
+        assert (await bench.placement()).state is PlacementState.DELIVERING
+        change(original)
+        assert (await deliveries.resume("tok")).state is PlacementState.READY
+
+
+async def test_one_home_has_one_runtime(bench: Bench, tmp_path: Path) -> None:
+    """A second opening of a home is refused, and so is a second home in one process; then both are free."""
+    async with bench.open():
+        with pytest.raises(HomeBusy, match="Process"):
+            async with bench.open():
+                pass
+        with pytest.raises(HomeBusy, match="one home at a time"):
+            async with bench.open(tmp_path / "other"):
+                pass
+    async with bench.open(tmp_path / "other"):
+        pass
+
+
+async def test_the_runtime_says_nothing_at_the_terminal(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither opening, nor a failure, nor closing writes to standard output or error."""
+    bench.ground.effect = 0
+    async with bench.open() as deliveries:
+        with pytest.raises(ProofNoEffect):
+            await deliveries.ship(bench.source, "tok")
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_everything_durable_is_json(bench: Bench) -> None:
+    """Nothing in the durable file is a pickle: every value parses as JSON."""
+    async with bench.open() as deliveries:
+        await deliveries.ship(bench.source, "tok")
+    connection = sqlite3.connect(bench.home / "deliveries.sqlite")
+    queries = (
+        "select inputs from workflow_input",
+        "select output from workflow_output",
+        "select output from operation_outputs",
+    )
+    values = [value for query in queries for (value,) in connection.execute(query)]
+    assert connection.execute("select distinct application_version from workflow_status").fetchall() == [
+        ("lorry-1",)
+    ]
+    assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+    connection.close()
+    kept = [value for value in values if value is not None]
+    assert len(kept) > 10
+    for value in kept:
+        json.loads(value)
+
+
+async def test_threads_still_work_after_closing(bench: Bench) -> None:
+    """The loop's own threads outlive the runtime: what runs after it can still use them."""
+    async with bench.open():
+        pass
+    assert await asyncio.to_thread(lambda: 7) == 7
+
+
+def test_the_door_is_all_a_caller_needs() -> None:
+    """A delivery room's front has the service; its constructor takes every part by name."""
+    parameters = inspect.signature(Deliveries).parameters.values()
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
