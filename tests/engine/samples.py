@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
+from httpx2 import Response
 from safetensors.numpy import save_file
+from starlette.testclient import TestClient
 
 from lorry.engine.renderers.base import base_model
 from lorry.engine.together.catalog import BASE_MODEL_ID, CONFIG_RESOURCE
@@ -43,9 +44,9 @@ def part_hash(data: bytes) -> str:
 class Api:
     """The engine's routes below one project, asked by an HTTP client."""
 
-    client: httpx.Client
+    client: TestClient
 
-    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Response:
         """Send a request below the project."""
         return self.client.request(method, PROJECT + path, json=body, params=query, headers=KEY)
 
@@ -115,7 +116,7 @@ class Api:
             "PATCH", f"/endpoints/{endpoint}", {"trafficSplit": split}, updateMask="trafficSplit"
         )
 
-    def scale(self, endpoint: str, deployment: str, replicas: int) -> httpx.Response:
+    def scale(self, endpoint: str, deployment: str, replicas: int) -> Response:
         """Ask for a number of replicas."""
         return self.ask(
             "PATCH",
@@ -129,7 +130,7 @@ class Api:
         row = self.done("GET", f"/endpoints/{endpoint}/deployments/{deployment}")
         return str(row["status"]["state"]).removeprefix("DEPLOYMENT_STATE_")
 
-    def pictures(self, model: str, prompt: str = "a cat", **more: Any) -> httpx.Response:
+    def pictures(self, model: str, prompt: str = "a cat", **more: Any) -> Response:
         """Ask for pictures."""
         body = {"model": model, "prompt": prompt, "seed": 1, "response_format": "base64", **more}
         return self.client.post("/v1/images/generations", json=body, headers=KEY)

@@ -113,7 +113,7 @@ def test_without_a_seed_it_is_told(api: Api) -> None:
 @pytest.mark.parametrize(
     ("given", "edge"), [({}, 64), ({"width": 512, "height": 512}, 512), ({"width": 72}, 72)]
 )
-def test_pictures_have_the_size_that_was_asked_for(api: Api, given: dict[str, int], edge: int) -> None:
+def test_pictures_have_the_size_that_was_asked_for(api: Api, given: dict[str, Any], edge: int) -> None:
     """Squares in multiples of 8 up to 1920, 64 by default."""
     assert pixels(api.pictures(BASE, **given)).shape == (edge, edge, 3)
 

@@ -67,10 +67,10 @@ class Analytics:
         by_deployment = []
         for key in sorted({row.deployment_id for row in rows if row.deployment_id}):
             mine = [row for row in rows if row.deployment_id == key]
-            entry = {"endpointId": owner.id, "deploymentId": key, "timeRange": time_range}
+            entry: dict[str, Any] = {"endpointId": owner.id, "deploymentId": key, "timeRange": time_range}
             entry["metrics"] = figures(mine) | {"deploymentId": key}
             by_deployment.append(entry)
-        answer = {"endpointId": owner.id, "timeRange": time_range, "metrics": figures(rows)}
+        answer: dict[str, Any] = {"endpointId": owner.id, "timeRange": time_range, "metrics": figures(rows)}
         answer["deploymentAnalytics"] = by_deployment
         if series:
             answer["timeSeries"] = time_series(rows, start, bucket)
