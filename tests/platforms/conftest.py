@@ -8,7 +8,8 @@ import pytest
 
 from lorry.delivery.ports import Platform
 from lorry.platforms.together import connect
-from tests.platforms.stand_in import KEY, StandIn, serving
+from tests.platforms.stand_in import KEY, StandIn
+from tests.platforms.wire import serving
 
 BASE = "lorry/base-64"
 

@@ -29,7 +29,7 @@ from lorry.model.generation import PictureOrder
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
 from lorry.platforms.together import connect
 from tests.engine.samples import write_adapter
-from tests.platforms.stand_in import line_to
+from tests.platforms.wire import line_to
 
 BASE = "lorry/flux-icons-64"
 KEY = "the-only-key"

@@ -21,7 +21,8 @@ from lorry.errors import (
 from lorry.platforms.together import connect
 from lorry.platforms.together.addresses import is_loopback
 from tests.platforms.conftest import BASE
-from tests.platforms.stand_in import KEY, StandIn, line_to
+from tests.platforms.stand_in import KEY, StandIn
+from tests.platforms.wire import line_to
 
 JSON = "application/json"
 

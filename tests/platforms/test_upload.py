@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lorry.delivery.ports import HostedModel, Platform, UploadFile
-from lorry.errors import PlatformFault, RequestRefused, SourceChanged, SourceNotFound, Unreachable
+from lorry.errors import (
+    EngineNotRunning,
+    PlatformFault,
+    RequestRefused,
+    SourceChanged,
+    SourceNotFound,
+    Unreachable,
+)
 from lorry.platforms.together.connection import open_connection
 from lorry.platforms.together.parts import PartSender, Sent
 from lorry.platforms.together.upload import plan
@@ -176,6 +184,20 @@ async def test_a_file_that_got_shorter_stops_the_upload(server: StandIn, tmp_pat
         sender = PartSender(connection, file.name, file.path, Sent(planned.size, Told()))
         with pytest.raises(SourceChanged, match="800 bytes"):
             await sender.send([(planned.parts[0], {"url": f"{server.url}/storage/up/1"})])
+
+
+async def test_a_storage_that_is_down_is_named_without_its_signature(server: StandIn, tmp_path: Path) -> None:
+    """The error names the storage's address and not the platform's, and nothing of the presigned query."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/up?X-Signature=secret"
+    file = _file(tmp_path, b"z")
+    opened = open_connection(server.url, KEY, project=None, unreachable=EngineNotRunning, timeout=5)
+    async with opened as connection:
+        sender = PartSender(connection, file.name, file.path, Sent(1, Told()), pauses=())
+        with pytest.raises(Unreachable) as caught:
+            await sender.send([(plan(file, 10).parts[0], {"url": url})])
+    assert type(caught.value) is Unreachable  # the engine itself answers
+    assert "secret" not in str(caught.value.as_dict())
 
 
 def _sender_parts(folder: Path, size: int) -> tuple[UploadFile, Told]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from lorry.errors import OptionInvalid
 
@@ -43,19 +44,7 @@ def require_options(
     Raises:
         OptionInvalid: With every problem at once; `evidence` has them as a list.
     """
-    problems: list[str] = []
-    if not prompt.strip():
-        problems.append("the prompt is empty")
-    if not 1 <= count <= MAX_COUNT:
-        problems.append(f"count is {count}, it can be 1 to {MAX_COUNT}")
-    if seed is not None and not 0 <= seed <= MAX_SEED - max(count - 1, 0):
-        problems.append(f"seed is {seed}, it can be 0 to {MAX_SEED}, and seed + count - 1 as well")
-    if steps is not None and not 1 <= steps <= MAX_STEPS:
-        problems.append(f"steps is {steps}, it can be 1 to {MAX_STEPS}")
-    if size is not None and not (MIN_SIZE <= size <= MAX_SIZE and size % SIZE_STEP == 0):
-        problems.append(f"size is {size}, it can be {MIN_SIZE} to {MAX_SIZE} in steps of {SIZE_STEP}")
-    if scale is not None and not (math.isfinite(scale) and abs(scale) <= MAX_SCALE):
-        problems.append(f"scale is {scale:g}, it can be {-MAX_SCALE:g} to {MAX_SCALE:g}")
+    problems = list(_problems(prompt, seed, steps, size, scale, count))
     if problems:
         sentence = "; ".join(problems)
         raise OptionInvalid(
@@ -63,3 +52,20 @@ def require_options(
             fix="Correct what is named; `lorry generate --help` lists the options.",
             evidence={"problems": problems},
         )
+
+
+def _problems(
+    prompt: str, seed: int | None, steps: int | None, size: int | None, scale: float | None, count: int
+) -> Iterator[str]:
+    if not prompt.strip():
+        yield "the prompt is empty"
+    if not 1 <= count <= MAX_COUNT:
+        yield f"count is {count}, it can be 1 to {MAX_COUNT}"
+    if seed is not None and not 0 <= seed <= MAX_SEED - max(count - 1, 0):
+        yield f"seed is {seed}, it can be 0 to {MAX_SEED}, and seed + count - 1 as well"
+    if steps is not None and not 1 <= steps <= MAX_STEPS:
+        yield f"steps is {steps}, it can be 1 to {MAX_STEPS}"
+    if size is not None and not (MIN_SIZE <= size <= MAX_SIZE and size % SIZE_STEP == 0):
+        yield f"size is {size}, it can be {MIN_SIZE} to {MAX_SIZE} in steps of {SIZE_STEP}"
+    if scale is not None and not (math.isfinite(scale) and abs(scale) <= MAX_SCALE):
+        yield f"scale is {scale:g}, it can be {-MAX_SCALE:g} to {MAX_SCALE:g}"

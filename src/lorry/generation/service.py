@@ -85,17 +85,9 @@ class Generations:
         require_options(prompt=prompt, seed=seed, steps=steps, size=size, scale=scale, count=count)
         known, placement = await self._ready(model)
         text, added = with_trigger(prompt, known.trigger)
-        ids = placement.ids
-        order = PictureOrder(
-            target=ids.endpoint_name or "",
-            prompt=text,
-            seed=self._draw(MAX_SEED + 2 - count) if seed is None else seed,
-            steps=steps,
-            size=size,
-            count=count,
-            adapter=ids.adapter_name,
-            scale=scale,
-        )
+        start = self._draw(MAX_SEED + 2 - count) if seed is None else seed
+        target, adapter = placement.ids.endpoint_name or "", placement.ids.adapter_name
+        order = PictureOrder(target, text, start, steps, size, count, adapter, scale)
         began = self._clock()
         pictures = await self._painter_of(placement).paint(order)
         return Generation(model, text, added, placement.route, pictures, self._clock() - began)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from together import APIConnectionError, APIResponseValidationError, APIStatusError, TogetherError
@@ -73,6 +74,16 @@ class Faults:
     unreachable: type[Unreachable]
     secret: str
 
+    def of(self, url: str) -> Faults:
+        """Tell the faults of another address that the platform gave, without what is secret in it.
+
+        Args:
+            url: A presigned address.
+        """
+        place, base = urlsplit(url), urlsplit(self.address)
+        unreachable = self.unreachable if place.netloc == base.netloc else Unreachable
+        return replace(self, address=f"{place.scheme}://{place.netloc}", unreachable=unreachable)
+
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
         """Turn faults of the transport, inside the block, into errors of ours.
@@ -117,7 +128,7 @@ class Faults:
         sentence = self._clean(sentence_of(response))
         evidence = {**self._at(), "status": status, "said": sentence}
         if 300 <= status < 400:
-            place = response.headers.get("location", "another address")
+            place = response.headers.get("location", "another address").partition("?")[0]
             return RequestRefused(
                 f"{self.address} was asked to {doing} and points to {self._clean(place)} (status {status}).",
                 fix="Set the platform's own address, without a path, and run the same command again.",

@@ -24,8 +24,8 @@ _AT_ONCE = 4
 #: Seconds before each further attempt; five attempts in all, as the official command line does (2.3).
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
 
-#: Seconds that one part may take: presigned addresses live longer, and a slow line needs it (2.3).
-_PART_SECONDS = 30 * 60
+#: Seconds that one part may wait for a block to go, as the official command line does (2.3).
+_PART_LIMITS = httpx.Timeout(30 * 60, connect=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,33 +110,34 @@ class PartSender:
         headers = {**(row.get("headers") or {}), "Content-Length": str(part.size)}
         count = _Once(self._sent)
         async with self._gate:
-            for pause in (*self._pauses, None):
+            for pause in self._pauses:
                 try:
                     return await self._put(part, url, headers, count)
                 except PlatformError as error:
-                    if not error.retryable or pause is None:
+                    if not error.retryable:
                         raise
-                    await asyncio.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+                await asyncio.sleep(pause)
+            return await self._put(part, url, headers, count)
 
     async def _put(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
         doing = f"store part {part.number} of {self._name}"
-        with self._at.faults.translated(doing):
+        faults = self._at.faults.of(url)
+        with faults.translated(doing):
             answer = await self._at.storage.put(
-                url, headers=headers, content=self._blocks(part, count), timeout=_PART_SECONDS
+                url, headers=headers, content=self._blocks(part, count), timeout=_PART_LIMITS
             )
         if 400 <= answer.status_code < 500 and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            said = sentence_of(answer)[:200]
             raise RequestRefused(
-                f"The storage refused part {part.number} of {self._name} (status {answer.status_code}): "
-                f"{sentence_of(answer)}",
+                f"{faults.address} refused to {doing} (status {answer.status_code}): {said}",
                 fix="Run the same command again: the upload begins anew with fresh addresses.",
                 evidence={"status": answer.status_code, "part": part.number, "file": self._name},
             )
         if answer.status_code != httpx.codes.OK:
-            raise self._at.faults.refusal(answer, doing)
+            raise faults.refusal(answer, doing)
         tag = str(answer.headers.get("etag", "")).strip().strip('"')
         if not tag:
-            raise self._at.faults.unreadable("it has no ETag", doing)
+            raise faults.unreadable("it has no ETag", doing)
         return tag
 
     async def _blocks(self, part: Part, count: _Once) -> AsyncIterator[bytes]:
