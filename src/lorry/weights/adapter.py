@@ -35,10 +35,18 @@ class Module:
         return Role.DOWN in self.tensors and Role.UP in self.tensors
 
     @property
+    def sound(self) -> bool:
+        """Whether both matrices are there, are matrices, and can be multiplied."""
+        down, up = self.one(Role.DOWN), self.one(Role.UP)
+        if down is None or up is None or len(down.shape) < 2 or len(up.shape) < 2:
+            return False
+        return down.shape[0] == up.shape[1] and 0 not in (*down.shape, *up.shape)
+
+    @property
     def rank(self) -> int | None:
         """The rank, as the input matrix has it."""
         down = self.one(Role.DOWN)
-        return down.shape[0] if down is not None and down.shape else None
+        return down.shape[0] if down is not None and len(down.shape) > 1 else None
 
     @property
     def size(self) -> tuple[int | None, int | None]:

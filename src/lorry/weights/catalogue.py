@@ -65,6 +65,11 @@ def fault(code: str, message: str, *, subject: str | None = None, **evidence: An
     return StructureFault(finding(code, message, subject=subject, **evidence))
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural when it is not one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def some(names: list[str], limit: int = 5) -> str:
     """Write the first names of a list and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""

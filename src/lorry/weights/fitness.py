@@ -84,8 +84,13 @@ def _declared(
 
 def _identity(identity: Identity, base: Base | None, declared: str | None) -> Iterator[Finding]:
     if identity.best is None:
-        nearest = identity.candidates[0].reason()
-        message = f"The layers fit none of {len(identity.candidates)} families; nearest: {nearest}."
+        nearest = identity.candidates[0]
+        known = len(nearest.strangers) < nearest.total
+        example = (
+            f"no layer is called {nearest.strangers[0].name}" if nearest.strangers else "it has no layers"
+        )
+        why = f"nearest is {nearest.reason()}" if known else example
+        message = f"The layers fit none of {len(identity.candidates)} families; {why}."
         yield finding("BASE_UNKNOWN", message, candidates=_reasons(identity))
     elif identity.rivals:
         names = [fit.family.name for fit in (identity.best, *identity.rivals)]
@@ -112,8 +117,9 @@ def _layers(fit: Fit, adapter: Adapter, header: Header) -> Iterator[Finding]:
         first = fit.misfits[0]
         expected = first.row.inputs, first.row.outputs
         names = [misfit.module.name for misfit in fit.misfits]
+        others = f"have other inputs and outputs than the layers of {fit.family.name}"
         message = (
-            f"{len(names)} of {fit.total} modules have other sizes than {fit.family.name}'s layers: "
+            f"{len(names)} of {fit.total} modules {others}: "
             f"{first.module.name} has {_size(first.module.size)}, the base {_size(expected)}."
         )
         yield finding(
@@ -168,4 +174,4 @@ def _reasons(identity: Identity) -> list[str]:
 
 
 def _size(size: tuple[int | None, int | None]) -> str:
-    return " to ".join("?" if number is None else str(number) for number in size)
+    return " and ".join("?" if number is None else str(number) for number in size)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lorry.weights.catalogue import fault
+from lorry.weights.catalogue import counted, fault
 from lorry.weights.source import ByteSource
 
 LARGEST_HEADER = 100_000_000  # the safetensors library's own limit
@@ -187,14 +187,12 @@ def _judge_coverage(tensors: Iterable[Tensor]) -> None:
 def _judge_length(source: ByteSource, start: int, tensors: list[Tensor]) -> None:
     expected = start + (tensors[-1].end if tensors else 0)
     if expected > source.size:
-        missing = expected - source.size
-        message = f"{missing:,} of {expected:,} bytes are missing ({100 * missing / expected:.3g}%)."
+        percent = f"{100 * (expected - source.size) / expected:.3g}%"
+        message = f"{source.name} has {source.size:,} of {expected:,} bytes: {percent} are missing."
         raise fault("DATA_TRUNCATED", message, expected=expected, found=source.size)
     if expected < source.size:
         extra = source.size - expected
-        message = (
-            f"{extra:,} {'bytes follow' if extra > 1 else 'byte follows'} the last tensor of {source.name}."
-        )
+        message = f"{source.name} has {counted(extra, 'byte')} after its last tensor."
         raise fault("DATA_TRAILING", message, expected=expected, found=source.size)
 
 

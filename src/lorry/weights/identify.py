@@ -85,9 +85,7 @@ class Fit:
         if self.misfits:
             said.append(_misfit_words(self.misfits[0]))
         if self.strangers:
-            said.append(
-                f"{len(self.strangers)} have names it does not have, such as {self.strangers[0].name}"
-            )
+            said.append(f"{len(self.strangers)} have other names, such as {self.strangers[0].name}")
         return f"{self.family}: {'; '.join(said)}"
 
 
@@ -121,9 +119,9 @@ def identify(adapter: Adapter, hints: Sequence[Family] = ()) -> Identity:
     groups = tuple(signatures(adapter))
     keys = [hint.key for hint in hints]
 
-    def merit(fit: Fit) -> tuple[float, int, float]:
+    def merit(fit: Fit) -> tuple[float, int, float, int]:
         hinted = len(keys) - keys.index(fit.family.key) if fit.family.key in keys else 0
-        return fit.share, hinted, fit.coverage
+        return fit.share, hinted, fit.coverage, -len(fit.strangers)
 
     candidates = tuple(sorted((_fit(known, groups) for known in families()), key=merit, reverse=True))
     best = candidates[0]
@@ -156,7 +154,7 @@ def changed_layers(fit: Fit, adapter: Adapter) -> int:
     return sum(
         row.covers
         for module, row, _ in fit.matched
-        if module.paired and module.adapter is None and not (outcome is Outcome.PARTIAL and row.native)
+        if module.sound and module.adapter is None and not (outcome is Outcome.PARTIAL and row.native)
     )
 
 

@@ -170,5 +170,6 @@ def _old_stem(stem: str) -> str:
     if stem.endswith(".lora"):
         return stem[: -len(".lora")]
     if ".processor.to_" in stem:
-        return stem.replace(".processor.", ".").removesuffix("_lora")
+        layer = stem.replace(".processor.", ".").removesuffix("_lora")
+        return f"{layer}.0" if layer.endswith(".to_out") else layer
     return stem

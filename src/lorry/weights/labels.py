@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from lorry.model.report import Finding
-from lorry.weights.catalogue import finding, some
+from lorry.weights.catalogue import counted, finding, some
 
 _READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
 _SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
 _REPEATS = re.compile(r"^\d+_(.+)$")
-_PATH = re.compile(r"(?:[A-Za-z]:[\\/]|/(?:home|Users|root|mnt|workspace|content|data)/)[^\s\"',;]{2,80}")
+_PATH = re.compile(
+    r"(?:(?<![A-Za-z0-9])[A-Za-z]:[\\/](?!/)|(?<![\w.:/-])/(?:home|Users|root|mnt|workspace|content|data)/)[^\s\"',;]{2,80}"
+)
 _PRIVATE = (
     "ss_tag_frequency",
     "ss_dataset_dirs",
@@ -103,7 +105,7 @@ def label_findings(metadata: Mapping[str, str], trigger: str | None) -> Iterator
     paths = [found[0] for value in metadata.values() if (found := _PATH.search(value[:1_000_000]))]
     if fields or paths:
         tags = _tags(metadata)
-        said = [f"{tags} caption tags"] if tags else []
+        said = [counted(tags, "caption tag")] if tags else []
         said += [f"the path {paths[0]}"] if paths else []
         said += [f"the fields {some(fields)}"] if fields else []
         message = f"The header contains {' and '.join(said)}."

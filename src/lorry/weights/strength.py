@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lorry.model.report import Finding
 from lorry.weights.adapter import Adapter, Module
-from lorry.weights.catalogue import finding, some
+from lorry.weights.catalogue import counted, finding, some
 from lorry.weights.families import Outcome
 from lorry.weights.header import Header, Tensor
-from lorry.weights.keys import Role
+from lorry.weights.keys import Part, Role
 from lorry.weights.source import ByteSource
 
 CONFIG = "lora_adapter_metadata"
@@ -55,6 +55,26 @@ class Strength:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A module and its alpha; `None` when its tensor holds no single number."""
+
+    module: Module
+    alpha: float | None
+
+    @property
+    def scale(self) -> float | None:
+        """Alpha over rank: what the module's difference is multiplied by."""
+        return None if self.alpha is None or not self.module.rank else self.alpha / self.module.rank
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is no number, negative, or beyond any sensible strength."""
+        if self.alpha is None or not math.isfinite(self.alpha):
+            return True
+        return not 0 <= self.alpha <= _LARGEST_ALPHA or (self.scale or 0) > _LARGEST_SCALE
+
+
 def judge_strength(source: ByteSource, adapter: Adapter, header: Header, outcome: Outcome) -> Strength:
     """Read every statement of the strength and judge it.
 
@@ -64,20 +84,21 @@ def judge_strength(source: ByteSource, adapter: Adapter, header: Header, outcome
         header: The file's header.
         outcome: What the loader for the file's base does with its layout.
     """
-    alphas = {
-        module.name: _scalar(source, header, tensor)
+    alphas = [
+        Stated(module, _scalar(source, header, tensor))
         for module in adapter.modules
         if (tensor := module.one(Role.ALPHA)) is not None
-    }
+    ]
     config, findings = _config(header)
-    findings += _alphas(alphas, {module.name: module.rank for module in adapter.modules}, outcome)
+    findings += _alphas(alphas, outcome)
     findings += _missing(adapter)
     if alphas and config:
-        message = f"{len(alphas)} alpha tensors and the header's {CONFIG} both state the strength."
+        message = f"{counted(len(alphas), 'alpha tensor')} and the header's {CONFIG} both state the strength."
         findings.append(finding("ALPHA_META_CONFLICT", message, subject=CONFIG, tensors=len(alphas)))
     findings += _config_findings(config, adapter)
-    stated = set(alphas.values()) if alphas else {_number(config.get("lora_alpha"))}
-    alpha = stated.pop() if len(stated) == 1 else None
+    common = {stated.alpha for stated in alphas if stated.module.part is Part.DENOISER}
+    common = common or {_number(config.get("lora_alpha"))}
+    alpha = common.pop() if len(common) == 1 else None
     return Strength(alpha if alpha is None or math.isfinite(alpha) else None, tuple(findings))
 
 
@@ -93,38 +114,31 @@ def _scalar(source: ByteSource, header: Header, tensor: Tensor) -> float | None:
     return float(struct.unpack(form, data)[0]) if form and len(data) == struct.calcsize(form) else None
 
 
-def _alphas(
-    alphas: Mapping[str, float | None], ranks: Mapping[str, int | None], outcome: Outcome
-) -> Iterator[Finding]:
-    zero = [name for name, alpha in alphas.items() if alpha == 0]
+def _alphas(alphas: Sequence[Stated], outcome: Outcome) -> Iterator[Finding]:
+    zero = [stated.module.name for stated in alphas if stated.alpha == 0]
     if zero:
-        yield finding("ALPHA_ZERO", f"alpha is 0 in {len(zero)} modules: {some(zero)}.", subject=zero[0])
-    bad = [name for name, alpha in alphas.items() if alpha is None or _is_bad(alpha, ranks[name])]
+        yield finding("ALPHA_ZERO", f"alpha is 0 in {some(zero)}.", subject=zero[0], modules=zero)
+    bad = [stated for stated in alphas if stated.bad]
     if bad:
-        first = f"alpha is {_shown(alphas[bad[0]])} in {bad[0]} (rank {ranks[bad[0]]})"
-        message = f"{first}; {len(bad)} of {len(alphas)} are like this."
-        yield finding("ALPHA_BAD", message, subject=bad[0], modules=bad)
-    if outcome is Outcome.ALPHA_DROPPED:
-        factors = sorted({rank / alpha for name, alpha in alphas.items() if alpha and (rank := ranks[name])})
-        if factors and factors != [1.0]:
-            percent = f"{100 * factors[-1]:.0f}%"
-            message = f"The loader drops alpha: the LoRA would act at {percent} of the trained strength."
-            yield finding("ALPHA_DROPPED", message, factor=factors[-1])
+        name = bad[0].module.name
+        first = f"alpha is {_shown(bad[0].alpha)} in {name} (rank {bad[0].module.rank})"
+        names = [stated.module.name for stated in bad]
+        yield finding(
+            "ALPHA_BAD", f"{first}; bad in {len(bad)} of {len(alphas)}.", subject=name, modules=names
+        )
+    factors = {1 / stated.scale for stated in alphas if stated.scale}
+    if outcome is Outcome.ALPHA_DROPPED and factors - {1.0}:
+        percent = f"{100 * max(factors):.0f}%"
+        message = f"The loader drops alpha: the LoRA would act at {percent} of the trained strength."
+        yield finding("ALPHA_DROPPED", message, factor=max(factors))
 
 
 def _missing(adapter: Adapter) -> Iterator[Finding]:
     without = [m for m in adapter.denoiser if m.spelling == "lora_down" and Role.ALPHA not in m.tensors]
     if without:
-        message = (
-            f"{len(without)} modules in kohya's spelling have no alpha: {some([m.name for m in without], 2)}."
-        )
+        number = counted(len(without), "module")
+        message = f"{number} of kohya's spelling without alpha: {some([m.name for m in without], 2)}."
         yield finding("ALPHA_MISSING", message, subject=without[0].name, modules=len(without))
-
-
-def _is_bad(alpha: float, rank: int | None) -> bool:
-    if not math.isfinite(alpha) or alpha < 0 or alpha > _LARGEST_ALPHA:
-        return True
-    return bool(rank) and alpha / (rank or 1) > _LARGEST_SCALE
 
 
 def _config(header: Header) -> tuple[dict[str, Any], list[Finding]]:
@@ -150,9 +164,7 @@ def _config(header: Header) -> tuple[dict[str, Any], list[Finding]]:
 def _config_findings(config: Mapping[str, Any], adapter: Adapter) -> Iterator[Finding]:
     newer = sorted(set(config) - _PEFT_FIELDS)
     if newer:
-        message = (
-            f"The header's {CONFIG} has {len(newer)} fields that PEFT 0.21 does not know: {some(newer)}."
-        )
+        message = f"The header's {CONFIG} has {some(newer)}, which PEFT 0.21 does not know."
         yield finding("META_NEWER_PEFT", message, subject=CONFIG, fields=newer)
     if "r" not in config:
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lorry.model.report import Finding
 from lorry.weights.adapter import Adapter, Module
-from lorry.weights.catalogue import finding, some
+from lorry.weights.catalogue import counted, finding, some
 from lorry.weights.header import Header
 from lorry.weights.keys import Part, Role
 
@@ -51,7 +51,7 @@ def nothing_to_use(adapter: Adapter, header: Header) -> Finding | None:
     if adapter.modules:
         return None
     names = [tensor.name for tensor in header.tensors]
-    message = f"{len(names):,} tensors, none of a LoRA: this looks like {_guess(names)}."
+    message = f"{counted(len(names), 'tensor')}, none of a LoRA: this looks like {_guess(names)}."
     return finding("LORA_NONE", message, subject=names[0], tensors=len(names))
 
 
@@ -78,7 +78,7 @@ def _pairs(adapter: Adapter) -> Iterator[Finding]:
             f"{_count(odd)} a matrix without two dimensions or without rows: {some([m.name for m in odd])}."
         )
         yield finding("PAIR_SHAPE", message, subject=odd[0].name, modules=[m.name for m in odd])
-    torn = [m for m in adapter.modules if m.paired and m not in odd and not _ranks_agree(m)]
+    torn = [module for module in adapter.modules if module.paired and module not in odd and not module.sound]
     if torn:
         down, up = torn[0].one(Role.DOWN), torn[0].one(Role.UP)
         ranks = (down.shape[0], up.shape[1]) if down and up else (0, 0)
@@ -103,7 +103,10 @@ def _names(adapter: Adapter) -> Iterator[Finding]:
         yield finding("KEYS_ADAPTER_NAME", message, subject=named[0].name, modules=len(named))
     for axis, words in (
         ("prefixes", Counter(module.layout for module in adapter.denoiser)),
-        ("words for the matrices", Counter(module.spelling for module in adapter.modules if module.spelling)),
+        (
+            "words for the matrices",
+            Counter(module.spelling for module in adapter.denoiser if module.spelling),
+        ),
     ):
         if len(words) > 1:
             said = ", ".join(f"{count} {word}" for word, count in words.most_common())
@@ -117,7 +120,7 @@ def _algorithms(adapter: Adapter) -> Iterator[Finding]:
         having = [module for module in adapter.modules if role in module.tensors]
         if having:
             names = some([module.name for module in having], 2)
-            message = f"{len(having)} of {len(adapter.modules)} modules have {words}: {names}."
+            message = f"{len(having)} of {len(adapter.modules)} modules contain {words}: {names}."
             yield finding(code, message, subject=having[0].tensors[role][0].name, modules=len(having))
 
 
@@ -128,7 +131,7 @@ def _text_encoders(adapter: Adapter) -> Iterator[Finding]:
             message = f"{len(modules)} of {len(adapter.modules)} modules belong to {words} text encoder."
             yield finding(code, message, subject=modules[0].name, modules=len(modules))
     if adapter.embeddings:
-        message = f"{len(adapter.embeddings)} tensors are bundled embeddings."
+        message = f"{counted(len(adapter.embeddings), 'tensor')} of the file hold bundled embeddings."
         yield finding("BUNDLED_EMBEDDING", message, subject=adapter.embeddings[0].name)
 
 
@@ -170,15 +173,10 @@ def _is_no_matrix(module: Module, role: Role) -> bool:
     return tensor is not None and (len(tensor.shape) < 2 or 0 in tensor.shape)
 
 
-def _ranks_agree(module: Module) -> bool:
-    down, up = module.one(Role.DOWN), module.one(Role.UP)
-    return down is None or up is None or down.shape[0] == up.shape[1]
-
-
 def _word(module: Module, role: Role) -> str:
     peft = module.spelling == "lora_A"
     return ("lora_A" if peft else "lora_down") if role is Role.DOWN else ("lora_B" if peft else "lora_up")
 
 
 def _count(modules: list[Module]) -> str:
-    return f"{len(modules)} module{'s have' if len(modules) > 1 else ' has'}"
+    return f"{counted(len(modules), 'module')} {'has' if len(modules) == 1 else 'have'}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lorry.model.report import Finding
 from lorry.weights.adapter import Adapter
-from lorry.weights.catalogue import fault, finding, some
+from lorry.weights.catalogue import counted, fault, finding, some
 from lorry.weights.header import Header, Tensor
 from lorry.weights.keys import Role
 from lorry.weights.source import ByteSource
@@ -57,6 +57,11 @@ class Seen:
     def is_zero(self) -> bool:
         """Whether all its numbers are zero."""
         return self.largest == 0 and self.tensor.count > 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether any of its numbers is not finite."""
+        return bool(self.nans or self.infinities)
 
     @property
     def magnitude(self) -> float:
@@ -105,21 +110,21 @@ def value_findings(result: Scan, adapter: Adapter) -> Iterator[Finding]:
         result: The scan.
         adapter: The file's modules.
     """
-    nans = [facts for facts in result.seen if facts.nans]
+    matrices = _without_alphas(result, adapter)
+    nans = [facts for facts in matrices if facts.nans]
     if nans:
         yield finding(
             "VAL_NAN", _broken(nans, nans[0].nans, "NaN"), subject=nans[0].tensor.name, tensors=len(nans)
         )
-    endless = [facts for facts in result.seen if facts.infinities]
+    endless = [facts for facts in matrices if facts.infinities]
     if endless:
         message = _broken(endless, endless[0].infinities, "infinite")
         yield finding("VAL_INF", message, subject=endless[0].tensor.name, tensors=len(endless))
-    huge = [s for s in result.seen if not s.nans and not s.infinities and s.magnitude > _HUGE]
-    huge = [facts for facts in huge if facts.tensor.name not in _alpha_names(adapter)]
+    huge = [facts for facts in matrices if not facts.broken and facts.magnitude > _HUGE]
     if huge:
         worst = max(huge, key=lambda facts: facts.magnitude)
         reached = f"{worst.tensor.name} reaches {worst.magnitude:.3g}"
-        message = f"{len(huge)} tensors have values above {_HUGE:g}; {reached}."
+        message = f"{counted(len(huge), 'tensor')} with values above {_HUGE:g}; {reached}."
         yield finding("VAL_HUGE", message, subject=worst.tensor.name, largest=worst.magnitude)
     tail = _tail(result, adapter)
     if tail:
@@ -205,11 +210,13 @@ def _zeros_at_end(chunk: npt.NDArray[np.uint8]) -> int:
     return len(chunk) - 1 - int(chunk.nonzero()[0][-1]) if chunk.any() else len(chunk)
 
 
-def _alpha_names(adapter: Adapter) -> Collection[str]:
-    return {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.ALPHA, ())}
+def _without_alphas(result: Scan, adapter: Adapter) -> list[Seen]:
+    """Leave out the alphas: a bad one has findings of its own."""
+    alphas = {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.ALPHA, ())}
+    return [facts for facts in result.seen if facts.tensor.name not in alphas]
 
 
 def _broken(seen: list[Seen], count: int, word: str) -> str:
     first = seen[0].tensor
-    more = f"; {len(seen) - 1} more tensors are like this" if len(seen) > 1 else ""
+    more = f"; so are values in {counted(len(seen) - 1, 'more tensor')}" if len(seen) > 1 else ""
     return f"{first.name}: {count:,} of {first.count:,} values are {word}{more}."
