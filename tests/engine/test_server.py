@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -13,12 +14,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, read_note, remove_note, running, write_note
+from lorry.engine.doorkeeper import is_loopback
 from lorry.engine.server import bind, serve
+from lorry.engine.testing import running_engine
+from lorry.engine.together.records import UploadRecord
 from lorry.errors import HomeBusy, OptionInvalid, PortTaken
 
 #: Starts an engine as `lorry engine` does, and prints its address once it answers.
@@ -160,3 +166,40 @@ def test_a_reader_never_sees_half_a_note(home: Path) -> None:
     while not done.is_set():
         assert read_note(home) is not None
     writer.join()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost", "[::1]:80", "LOCALHOST:1"])
+def test_loopback_names_are_answered(host: str) -> None:
+    """Every way to write a loopback address counts as one."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "example.org", "127.0.0.1.example.org", "localhost@example.org", "[", "10.0.0.1"]
+)
+def test_other_names_are_refused_without_a_key(home: Path, host: str) -> None:
+    """A page that gave its own name our address is answered with 403; with a key the name does not matter."""
+    assert not is_loopback(host)
+    for key, status in ((None, 403), ("secret", 200)):
+        with running_engine(home / str(key), api_key=key) as running_one:
+            address = urlsplit(running_one.url)
+            connection = http.client.HTTPConnection("127.0.0.1", address.port)
+            connection.putrequest("GET", "/health", skip_host=True)
+            connection.putheader("Host", host or "x")
+            connection.endheaders()
+            assert connection.getresponse().status == status
+            connection.close()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(home: Path) -> None:
+    """When the sender goes away in the middle of a part, nothing of it stays and the engine goes on."""
+    with running_engine(home) as one:
+        uploads = one.engine.shelves.uploads
+        uploads.put(UploadRecord("up_1", "ml_1", "w", "0" * 32, 1, stamp(one.clock.now())))
+        address = urlsplit(one.url)
+        with socket.create_connection(("127.0.0.1", address.port or 0)) as connection:
+            head = "PUT /uploads/up_1/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+            connection.sendall(head.encode() + b"x" * 10)
+        with urllib.request.urlopen(f"{one.url}/health") as answer:  # noqa: S310
+            assert answer.status == 200
+    assert [path for path in (home / "engine").rglob("*") if path.parent.name in ("incoming", "up_1")] == []

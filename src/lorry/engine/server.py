@@ -20,6 +20,7 @@ from lorry.engine.app import Engine, build
 from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, remove_note, running, write_note
+from lorry.engine.doorkeeper import LoopbackNamesOnly
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.works import open_works
@@ -85,9 +86,12 @@ class AnnouncingServer(uvicorn.Server):
     """
 
     def __init__(self, engine: Engine, answering: Callable[[], None]) -> None:
+        # Without a key of its own the engine trusts whoever reaches it at a loopback address; a page in a
+        # browser must not get there by giving its own name that address.
+        open_door = engine.works.config.api_key is None
         super().__init__(
             uvicorn.Config(
-                engine.app,
+                LoopbackNamesOnly(engine.app) if open_door else engine.app,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",

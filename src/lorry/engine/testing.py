@@ -167,4 +167,5 @@ def _read(path: Path) -> tuple[dict[str, dict[str, list[int]]], bytes]:
 
 def _acts(name: str, entry: dict[str, list[int]], data: bytes) -> bool:
     begin, end = entry["data_offsets"]
-    return name.endswith("lora_B.weight") and any(data[begin:end])
+    # Without the sign bit: minus zero is zero too.
+    return name.endswith("lora_B.weight") and bool((np.frombuffer(data[begin:end], np.uint8) & 0x7F).any())

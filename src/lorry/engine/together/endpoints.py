@@ -149,9 +149,9 @@ class Endpoints:
         endpoint: str,
         limit: EventLimit = DEFAULT_LIMIT,
         after: str | None = None,
-        deployments: Annotated[list[str] | None, Query(alias="deploymentIds")] = None,
-        types: Annotated[list[str] | None, Query()] = None,
-        kinds: Annotated[list[str] | None, Query(alias="sourceKinds")] = None,
+        deployments: Annotated[str | None, Query(alias="deploymentIds")] = None,
+        types: str | None = None,
+        kinds: Annotated[str | None, Query(alias="sourceKinds")] = None,
         least: Annotated[str | None, Query(alias="minLevel")] = None,
         since: str | None = None,
         until: str | None = None,
@@ -160,13 +160,14 @@ class Endpoints:
         if least is not None and least not in LEVELS:
             raise invalid(f"minLevel can be {', '.join(LEVELS)}.", "minLevel")
         self._deployments.look_at_all(self.record(endpoint).id, counts=False)
+        ids, names, sources = _items(deployments), _items(types), _items(kinds)
 
         def wanted(event: EventRecord) -> bool:
             kind = "SOURCE_KIND_DEPLOYMENT" if event.deployment_id else "SOURCE_KIND_ENDPOINT"
             return (
-                (not deployments or event.deployment_id in deployments)
-                and (not types or event.type in types)
-                and (not kinds or kind in kinds)
+                (not ids or event.deployment_id in ids)
+                and (not names or event.type in names)
+                and (not sources or kind in sources)
                 and (least is None or LEVELS.index(event.level) >= LEVELS.index(least))
                 and (since is None or event.created_at >= since)
                 and (until is None or event.created_at <= until)
@@ -216,6 +217,11 @@ class Endpoints:
             "createdAt": record.created_at,
             "updatedAt": record.updated_at,
         }
+
+
+def _items(text: str | None) -> frozenset[str]:
+    # The official client joins the items of a list with commas.
+    return frozenset(filter(None, (text or "").split(",")))
 
 
 def _check_visibility(visibility: str | None) -> None:

@@ -140,7 +140,7 @@ class Models:
             users = [
                 deployment
                 for deployment in self._shelves.deployments.all()
-                if deployment.model_id == record.id and deployment.phase not in ("stopped", "failed")
+                if deployment.model_id == record.id and deployment.phase in ("starting", "ready")
             ]
             if users:
                 raise not_now(

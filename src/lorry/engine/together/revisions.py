@@ -59,6 +59,7 @@ class Revisions:
         self._shelves = shelves
         self._check = check
         self._settling = threading.Lock()
+        self._sweep()
 
     def router(self) -> APIRouter:
         """Make the routes."""
@@ -176,6 +177,12 @@ class Revisions:
         for record in self._shelves.revisions.all(model):
             self._shelves.revisions.delete(record.id)
             shutil.rmtree(self.folder(record.id), ignore_errors=True)
+
+    def _sweep(self) -> None:
+        # A process that was killed while it made a revision leaves a folder that belongs to nothing.
+        for folder in self._works.revisions.glob("*"):
+            if self._shelves.revisions.get(folder.name) is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _known(self, model: str) -> None:
         if self._shelves.models.get(model) is None:

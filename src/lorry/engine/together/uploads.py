@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from lorry.engine.api_errors import Refusal, Rpc, invalid, not_found
 from lorry.engine.blobs import Blob, Incoming
@@ -144,8 +145,11 @@ class Uploads:
         if not 1 <= number <= record.parts:
             raise not_found(f"Part {number} of the upload {upload}")
         with self._works.blobs.incoming() as incoming:
-            async for chunk in request.stream():
-                incoming.write(chunk)
+            try:
+                async for chunk in request.stream():
+                    incoming.write(chunk)
+            except ClientDisconnect as error:
+                raise invalid(f"Part {number} of {record.path} ended before its end.") from error
             blob = await run_in_threadpool(self._keep_part, record, number, incoming, request)
         return Response(headers={"ETag": f'"{blob.md5}"'})
 
