@@ -81,6 +81,7 @@ class _Sheet:
         self._captions = [wrap(caption, _CELL, self._caption_font) for caption in captions]
         height = self._top() + len(rows) * self._row_height() - _ROW_GAP + _MARGIN
         self._image = Image.new("RGB", (self._width, height), _PAPER)
+        self._mask = _rounded()
         self._draw = ImageDraw.Draw(self._image)
 
     def png(self) -> bytes:
@@ -94,7 +95,7 @@ class _Sheet:
         for number, row in enumerate(self._rows):
             self._row(row, self._top() + number * self._row_height())
         written = BytesIO()
-        self._image.save(written, format="PNG", optimize=True)
+        self._image.save(written, format="PNG")
         return written.getvalue()
 
     def _row(self, row: SheetRow, y: int) -> None:
@@ -103,7 +104,7 @@ class _Sheet:
         for column, png in enumerate(row.pictures):
             x = self._x(column)
             if png is not None:
-                self._image.paste(_cell(png), (x, top), _rounded())
+                self._image.paste(_cell(png), (x, top), self._mask)
             edge = (x, top, x + _CELL - 1, top + _CELL - 1)
             self._draw.rounded_rectangle(edge, radius=_CORNER, outline=_EDGE)
 
