@@ -1,4 +1,7 @@
-"""One renderer of each kind for all tests of a run: opening the reference takes seconds."""
+"""One renderer of each kind for all tests of a run: opening the reference takes seconds.
+
+One thread each: on cores that other work shares, threads that wait for each other cost ten times more.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from lorry.engine.renderers import Renderer, open_renderer
 @pytest.fixture(scope="session")
 def shared_onnx() -> Renderer:
     """Open the onnx renderer once."""
-    return open_renderer("onnx")
+    return open_renderer("onnx", threads=1)
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def shared_reference() -> Renderer:
     """Open the diffusers renderer once, where its extra is installed."""
     for name in ("torch", "diffusers", "peft", "transformers", "accelerate"):
         pytest.importorskip(name, reason="needs the extra `diffusers`")
-    return open_renderer("diffusers")
+    return open_renderer("diffusers", threads=1)
 
 
 @pytest.fixture
