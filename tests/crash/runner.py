@@ -6,6 +6,7 @@ An order is a line of JSON on standard input, the answer a line on standard outp
     {"verb": "ship", "home": …, "source": …, "name": …, "at": "entry", "number": 7, "ground": …}
     {"status": "killed", "error": null}
 
+With `engine` in the place of `ground` it delivers to an engine at that address, through the official clients.
 `at` is `entry` (right after the journal's entry `number` is on the disk), `call` (right after the platform or
 the Hub answered call `number`, before anything is made of the answer) or null.
 """
@@ -28,20 +29,26 @@ import alembic.command
 import alembic.config
 import alembic.script
 import dbos
+import huggingface_hub.hf_api
 import numpy as np
 import sqlalchemy.dialects.sqlite.aiosqlite
+import together.resources.images
 from PIL import Image, PngImagePlugin
 
 from lorry.delivery import Deliveries, Policy
 from lorry.delivery.doubles import Ground, MemoryPublisher, memory_platform
-from lorry.delivery.ports import Journal, Platform
+from lorry.delivery.ports import Journal, Platform, Publisher
+from lorry.delivery.seen import Check
 from lorry.errors import LorryError
+from lorry.hub import HubPublisher
 from lorry.model.events import Event
 from lorry.model.report import WeightsReport, WeightsSummary
+from lorry.platforms.together import connect
 from lorry.store import open_store
+from lorry.weights import check
 
 #: Imported here so that no child imports them.
-WARM = (alembic, dbos, np, sqlalchemy, Image, PngImagePlugin)
+WARM = (alembic, dbos, huggingface_hub, np, sqlalchemy, together, Image, PngImagePlugin)
 
 Order = dict[str, Any]
 
@@ -123,36 +130,39 @@ def plain_check(source: Path) -> WeightsReport:
 
 
 @asynccontextmanager
-async def over_memory(order: Order) -> AsyncIterator[Deliveries]:
-    """Open deliveries over the doubles, whose ground lies in a file."""
-    home = Path(order["home"])
-    ground = Ground(file=Path(order["ground"]))
-    calls = Doom(order, "call")
-    async with open_store(home) as store:
+async def world(order: Order) -> AsyncIterator[tuple[Platform, Publisher, Check]]:
+    """Open the platform and the Hub that an order is about."""
+    if "engine" in order:
+        url = order["engine"]
+        async with connect(url, "any", route="local") as platform:
+            yield platform, HubPublisher(url, "any", xet=False), check
+    else:
+        ground = Ground(file=Path(order["ground"]))
+        yield memory_platform(ground), MemoryPublisher(ground), plain_check
+
+
+async def carry_out(order: Order) -> None:
+    """Do what an order says."""
+    home, calls = Path(order["home"]), Doom(order, "call")
+    async with open_store(home) as store, world(order) as (platform, publisher, judge):
         deliveries = Deliveries(
             home=home,
             records=store,
             journal=DoomedJournal(store, Doom(order, "entry")),
             intents=store,
-            publisher=Doomed(MemoryPublisher(ground), calls),
-            platform=doomed_platform(memory_platform(ground), calls),
+            publisher=Doomed(publisher, calls),
+            platform=doomed_platform(platform, calls),
             now=lambda: datetime.now(UTC),
             policy=Policy(first_look=0.001),
-            check=plain_check,
+            check=judge,
         )
         async with deliveries:
-            yield deliveries
-
-
-async def carry_out(order: Order) -> None:
-    """Do what an order says."""
-    async with over_memory(order) as deliveries:
-        if order["verb"] == "ship":
-            await deliveries.ship(Path(order["source"]), order["name"])
-        elif order["verb"] == "resume":
-            await deliveries.resume(order["name"])
-        else:
-            await deliveries.retire(order["name"])
+            if order["verb"] == "ship":
+                await deliveries.ship(Path(order["source"]), order["name"])
+            elif order["verb"] == "resume":
+                await deliveries.resume(order["name"])
+            else:
+                await deliveries.retire(order["name"])
 
 
 def child(order: Order, answer: int) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lorry.delivery.doubles import Fault
-from lorry.errors import AnswerLost, KeyRejected, PlatformError, PlatformFault, ProofNoEffect, Unreachable
+from lorry.errors import (
+    AnswerLost,
+    Conflict,
+    KeyRejected,
+    PlatformError,
+    PlatformFault,
+    ProofNoEffect,
+    Unreachable,
+)
 from lorry.model.names import provider_name
 from lorry.model.placement import PlacementState
 from tests.delivery.conftest import Bench
@@ -104,6 +112,15 @@ async def test_a_stranger_s_things_stay(bench: Bench) -> None:
     assert len(things["deployments"]) == 2
     done = {event.subject: event.message for event in await bench.store.read("tok") if event.action == "done"}
     assert "left alone" in done["model"]
+
+
+async def test_a_stranger_s_repository_stays(bench: Bench) -> None:
+    """A repository that somebody else filled meanwhile is left alone, and does not keep the model here."""
+    await bench.walk()
+    bench.ground.faults.append(Fault("publisher.withdraw", Conflict("Lorry did not publish it.")))
+    assert await bench.retire() is None
+    assert bench.ground.counts() == {**NOTHING, "repos": 1}
+    assert await bench.store.models() == ()
 
 
 async def test_retiring_twice_over_leaves_nothing_to_do(bench: Bench) -> None:

@@ -70,7 +70,7 @@ async def create_once(creation: Creation[Found], intents: Intents, note: Note) -
     there = await _found_ours(creation)
     if there is not None:
         return await _close(creation, there, "adopted", intents, note)
-    about = f"Asking for the {creation.kind} {creation.name}."
+    about = f"Asking the platform for the {creation.kind} {creation.name}."
     await note("intended", about, {"name": creation.name, **creation.what})
     made, action = await _create(creation)
     return await _close(creation, made, action, intents, note)

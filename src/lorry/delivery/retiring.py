@@ -12,6 +12,7 @@ from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedEndpoi
 from lorry.delivery.proving import forget_proofs
 from lorry.delivery.run import Done, Pending, Run, Step
 from lorry.delivery.steps import bare, mark
+from lorry.errors import Conflict
 
 _RUNNING = (DeploymentState.STARTING, DeploymentState.READY)
 
@@ -91,7 +92,10 @@ async def delete_model(run: Run) -> Done:
 async def delete_repository(run: Run) -> Done:
     """Delete the repository; it is looked for by name when a kill kept its owner from being noted."""
     repo = (await run.placement()).ids.hub_repo or run.name
-    await run.world.publisher.withdraw(repo)
+    try:
+        await run.world.publisher.withdraw(repo)
+    except Conflict as error:  # somebody else's by now
+        return Done(f"{repo} isn't Lorry's, so it was left alone.", data={"error": error.as_dict()})
     return Done(f"{repo} is gone.")
 
 

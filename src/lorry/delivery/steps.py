@@ -101,7 +101,8 @@ async def upload(run: Run) -> Done:
         revision = await create_once(creation, run.world.intents, _note(run, "upload"))
     finally:
         await meter.settle()
-    return Done(f"{len(files)} files, {size:,} bytes.", ids={"revision": revision.id}, data={"bytes": size})
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return Done(f"{count}, {size:,} bytes.", ids={"revision": revision.id}, data={"bytes": size})
 
 
 async def validate(run: Run) -> Done | Pending:
