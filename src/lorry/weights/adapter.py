@@ -63,16 +63,12 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """All modules of a file, and the tensors that belong to none."""
+    """All modules of a file, those of the transformer or U-Net among them, and the tensors of none."""
 
     modules: tuple[Module, ...]
+    denoiser: tuple[Module, ...]
     strangers: tuple[Tensor, ...]
     embeddings: tuple[Tensor, ...]
-
-    @property
-    def denoiser(self) -> tuple[Module, ...]:
-        """The modules of the transformer or U-Net."""
-        return tuple(module for module in self.modules if module.part is Part.DENOISER)
 
     @property
     def layout(self) -> str | None:
@@ -117,6 +113,12 @@ class Signature:
     outputs: int | None
     members: tuple[tuple[tuple[int, ...], Module], ...]
 
+    @property
+    def corners(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The lowest and the highest number at each place: a box that holds all members."""
+        places = list(zip(*(numbers for numbers, _ in self.members), strict=True))
+        return tuple(min(place) for place in places), tuple(max(place) for place in places)
+
 
 def read_adapter(header: Header) -> Adapter:
     """Group a file's tensors by the layers that they change.
@@ -144,7 +146,8 @@ def read_adapter(header: Header) -> Adapter:
         Module(key.module, key.layout, key.part, key.flat, *words.get(place, ("", None)), tensors)
         for place, (key, tensors) in groups.items()
     )
-    return Adapter(modules, tuple(strangers), tuple(embeddings))
+    denoiser = tuple(module for module in modules if module.part is Part.DENOISER)
+    return Adapter(modules, denoiser, tuple(strangers), tuple(embeddings))
 
 
 def signatures(adapter: Adapter) -> Iterator[Signature]:

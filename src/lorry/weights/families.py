@@ -57,9 +57,12 @@ class Row:
 
     def has(self, indexes: tuple[int, ...]) -> bool:
         """Tell whether a layer with these numbers exists."""
-        return len(indexes) == len(self.ranges) and all(
-            low <= index <= high for index, (low, high) in zip(indexes, self.ranges, strict=True)
-        )
+        if len(indexes) != len(self.ranges):
+            return False
+        for index, (low, high) in zip(indexes, self.ranges, strict=True):  # noqa: SIM110 - the hottest loop
+            if not low <= index <= high:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

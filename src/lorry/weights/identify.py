@@ -61,8 +61,7 @@ class Fit:
     @property
     def naming(self) -> str:
         """`native` when names occur that only the original model has, else `diffusers`."""
-        native = sum(row.native for _, row, _ in self.matched)
-        return "native" if 2 * native > len(self.matched) else "diffusers"
+        return "native" if any(row.native for _, row, _ in self.matched) else "diffusers"
 
     def outcome(self, adapter: Adapter) -> Outcome:
         """Tell what a diffusers-style loader for this family does with the adapter's layout.
@@ -70,8 +69,7 @@ class Fit:
         Args:
             adapter: The same adapter.
         """
-        naming = "native" if any(row.native for _, row, _ in self.matched) else "diffusers"
-        return self.family.outcome(adapter.layout or "", naming, adapter.spelling, adapter.has_alpha)
+        return self.family.outcome(adapter.layout or "", self.naming, adapter.spelling, adapter.has_alpha)
 
     def reason(self) -> str:
         """Say in one sentence why it fits or does not."""
@@ -119,11 +117,15 @@ def identify(adapter: Adapter, hints: Sequence[Family] = ()) -> Identity:
     groups = tuple(signatures(adapter))
     keys = [hint.key for hint in hints]
 
+    fits = [_fit(known, groups) for known in families()]
+    top = max(fit.share for fit in fits)
+
     def merit(fit: Fit) -> tuple[float, int, float, int]:
         hinted = len(keys) - keys.index(fit.family.key) if fit.family.key in keys else 0
-        return fit.share, hinted, fit.coverage, -len(fit.strangers)
+        coverage = fit.coverage if fit.share == top else 0.0  # decides between equals only
+        return fit.share, hinted, coverage, -len(fit.strangers)
 
-    candidates = tuple(sorted((_fit(known, groups) for known in families()), key=merit, reverse=True))
+    candidates = tuple(sorted(fits, key=merit, reverse=True))
     best = candidates[0]
     if best.share < ENOUGH:
         return Identity(None, (), candidates)
@@ -168,8 +170,10 @@ def _fit(known: Family, groups: Sequence[Signature]) -> Fit:
         if choices is None:
             strangers += [module for _, module in group.members]
             continue
+        lowest, highest = group.corners
+        whole = next((row for row in choices if row.has(lowest) and row.has(highest)), None)
         for numbers, module in group.members:
-            row = next((row for row in choices if row.has(numbers)), None)
+            row = whole or next((row for row in choices if row.has(numbers)), None)
             if row is None:
                 outside.append(module)
             elif _fits(group, row):

@@ -78,7 +78,12 @@ def _pairs(adapter: Adapter) -> Iterator[Finding]:
             f"{_count(odd)} a matrix without two dimensions or without rows: {some([m.name for m in odd])}."
         )
         yield finding("PAIR_SHAPE", message, subject=odd[0].name, modules=[m.name for m in odd])
-    torn = [module for module in adapter.modules if module.paired and module not in odd and not module.sound]
+    no_matrices = {module.name for module in odd}
+    torn = [
+        module
+        for module in adapter.modules
+        if module.paired and not module.sound and module.name not in no_matrices
+    ]
     if torn:
         down, up = torn[0].one(Role.DOWN), torn[0].one(Role.UP)
         ranks = (down.shape[0], up.shape[1]) if down and up else (0, 0)
