@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from lorry.engine.app import build
 from lorry.engine.clock import ManualClock
 from lorry.engine.config import EngineConfig
+from lorry.engine.hub.storage import Storage
 from lorry.engine.pace import Pace
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.server import check_weights
@@ -45,7 +46,8 @@ def opened(
     config = EngineConfig(home, pace=pace or Pace.at_once(), api_key=api_key)
     engine = build(open_works(config, clock), renderer, check_weights)
     with TestClient(engine.app, base_url="http://engine.test", raise_server_exceptions=False) as client:
-        yield Api(client)
+        assert isinstance(engine.repositories, Storage)
+        yield Api(client, engine.repositories)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from httpx2 import Response
 from safetensors.numpy import save_file
 from starlette.testclient import TestClient
 
+from lorry.engine.hub.storage import Storage
 from lorry.engine.renderers.base import base_model
 from lorry.engine.together.catalog import BASE_MODEL_ID, CONFIG_RESOURCE
 
@@ -45,6 +46,7 @@ class Api:
     """The engine's routes below one project, asked by an HTTP client."""
 
     client: TestClient
+    hub: Storage
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Response:
         """Send a request below the project."""
