@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,10 @@ def test_companions_are_documents_and_a_few_pictures(tmp_path: Path) -> None:
     found = [path.name for path in companions(tmp_path / "tok.safetensors")]
     assert found[:2] == ["README.md", "config.yaml"]
     assert found[2:] == [f"{number}.png" for number in range(8)]
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    """A pipe would block whoever opens it, so it is refused by its kind."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceNotFound, match="no regular file"):
+        check(tmp_path / "pipe")

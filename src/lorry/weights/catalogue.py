@@ -14,6 +14,8 @@ from typing import Any
 
 from lorry.model.report import Finding, Severity
 
+_LONG = 120  # characters of a name that a sentence bears
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -57,12 +59,36 @@ def finding(
         **evidence: Machine-readable facts (JSON values).
     """
     entry = entries()[code]
-    return Finding(code, entry.severity, message, fix or entry.fix, subject, evidence)
+    return Finding(
+        code,
+        entry.severity,
+        printable(message),
+        fix or entry.fix,
+        None if subject is None else printable(subject),
+        _clean(evidence),
+    )
 
 
 def fault(code: str, message: str, *, subject: str | None = None, **evidence: Any) -> StructureFault:
     """Make the exception that ends the reading of a broken file."""
     return StructureFault(finding(code, message, subject=subject, **evidence))
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey or can't encode; names come from files of strangers."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value
 
 
 def counted(number: int, noun: str) -> str:
@@ -73,7 +99,7 @@ def counted(number: int, noun: str) -> str:
 def some(names: list[str], limit: int = 5) -> str:
     """Write the first names of a list and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    return ", ".join(name if len(name) <= _LONG else f"{name[:_LONG]}…" for name in names[:limit]) + more
 
 
 def reference_tables() -> str:

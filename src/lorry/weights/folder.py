@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 from lorry.errors import SourceNotFound, WeightsRejected
@@ -29,7 +30,8 @@ def choose(source: Path) -> Path | Finding:
     """
     try:
         if not source.is_dir():
-            source.stat()
+            if not stat.S_ISREG(source.stat().st_mode):
+                raise SourceNotFound(f"{source} is no regular file.", evidence={"path": str(source)})
             return source
         names = sorted(path for path in source.iterdir() if not path.name.startswith("."))
         files = [path for path in names if path.is_file()]

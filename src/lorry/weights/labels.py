@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lorry.model.report import Finding
-from lorry.weights.catalogue import counted, finding, some
+from lorry.weights.catalogue import counted, finding, printable, some
 
 _READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
 _SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
@@ -73,7 +73,7 @@ def trigger_word(metadata: Mapping[str, str], beside: Neighbours) -> str | None:
         _concept_folder(metadata),
         beside.sidecar.get("activation text"),
     )
-    return next((word.strip() for word in choices if isinstance(word, str) and word.strip()), None)
+    return next((printable(word.strip()) for word in choices if isinstance(word, str) and word.strip()), None)
 
 
 def base_labels(metadata: Mapping[str, str], beside: Neighbours) -> list[str]:

@@ -170,7 +170,8 @@ def _config_findings(config: Mapping[str, Any], adapter: Adapter) -> Iterator[Fi
         return
     torn = [(m, stated) for m in adapter.denoiser if m.rank and (stated := _stated_rank(config, m)) != m.rank]
     if torn:
-        module, stated = torn[0]
+        module, told = torn[0]
+        stated = told if type(told) is int else str(told)[:20]
         message = f"The header's {CONFIG} says rank {stated}, but {module.name} has rank {module.rank}."
         yield finding("META_RANK_MISMATCH", message, subject=module.name, expected=stated, found=module.rank)
 
