@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dbos import DBOSClient, DBOSPortableJSONSerializer
 
 from lorry.delivery import Deliveries
 from lorry.delivery.doubles import Fault
@@ -164,6 +165,35 @@ async def test_opening_restarts_nothing(bench: Bench) -> None:
         assert await bench.told() == told
         assert (await bench.placement()).state is PlacementState.DELIVERING
         assert (await deliveries.ship(bench.source, "tok")).state is PlacementState.READY
+
+
+async def test_what_a_killed_process_had_queued_stays_put(bench: Bench) -> None:
+    """A delivery that was put into the queue by a process that died then is not begun by the next one."""
+    gate = Gate()
+    async with bench.open(publisher=gate) as deliveries:
+        shipping = asyncio.create_task(deliveries.ship(bench.source, "tok"))
+        await gate.reached.wait()
+    with pytest.raises(DeliveryError):
+        await shipping
+    await asyncio.to_thread(_enqueue_everything, bench.home)
+    told = await bench.told()
+    other = bench.source.with_name("other.safetensors")
+    other.write_bytes(b"others")
+    async with bench.open() as deliveries:
+        await deliveries.ship(other, "other")
+        assert await bench.told() == told
+        assert (await deliveries.resume("tok")).state is PlacementState.READY
+    assert bench.ground.counts() == dict.fromkeys(ONE, 2)
+
+
+def _enqueue_everything(home: Path) -> None:
+    client = DBOSClient(
+        system_database_url=f"sqlite:///{home / 'deliveries.sqlite'}", serializer=DBOSPortableJSONSerializer()
+    )
+    found = client.list_workflows(status="PENDING")
+    assert len(found) == 1
+    client.resume_workflow(found[0].workflow_id)
+    client.destroy()
 
 
 async def test_two_calls_for_one_model_are_one_delivery(bench: Bench) -> None:

@@ -192,10 +192,16 @@ class Runtime:
             _THE_RUNTIME.release()
 
 
+def too_old(python: tuple[int, ...], sqlite: tuple[int, ...]) -> bool:
+    """Say whether DBOS can't run: with Python 3.12 or newer it uses SQL that SQLite knows since 3.42.
+
+    Source: "Control-plane stack", 1.2 item 1. Inside DBOS it would be a failed constraint.
+    """
+    return python >= (3, 12) and sqlite < (3, 42)
+
+
 def _load() -> Any:
-    # DBOS compares times in SQL that SQLite knows since 3.42 where Python is 3.12 or newer ("Control-plane
-    # stack", 1.2 item 1); said here, it has a fix, and inside DBOS it is a failed constraint.
-    if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+    if too_old(sys.version_info[:2], sqlite3.sqlite_version_info):
         raise ExtraMissing(
             f"This Python's SQLite is {sqlite3.sqlite_version}; with Python 3.12 or newer it must be 3.42.",
             fix="Use Python 3.11, or a Python with a newer SQLite.",
