@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorry.weights.catalogue import entries, reference_tables
+from lorry.weights.families import reference_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "findings.md"
 
@@ -15,6 +16,11 @@ def test_the_page_holds_the_tables_of_the_catalogue() -> None:
     When this fails, replace the tables in the page by what `lorry.weights.catalogue.reference_tables` gives.
     """
     assert reference_tables() in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_the_table_of_families() -> None:
+    """Every family is on the page with its base models, as `lorry.weights.families.reference_table` gives it."""
+    assert reference_table() in PAGE.read_text(encoding="utf-8")
 
 
 def test_every_entry_is_a_sentence_that_fits_a_table() -> None:

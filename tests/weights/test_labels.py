@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lorry.weights import check
-from lorry.weights.labels import Neighbours, base_labels, label_findings, trigger_word
+from lorry.weights.labels import Neighbours, base_labels, label_findings, read_neighbours, trigger_word
 from tests.weights.files import build, icons
 
 _TAGS = json.dumps({"1_tok creature": {"a dog": 4, "grass": 2}})
@@ -80,6 +80,12 @@ def test_labels_come_from_all_neighbours_most_trusted_first() -> None:
         "lorry/flux-icons-64",
         "flux-1-dev",
     ]
+
+
+def test_the_base_in_a_readme_may_be_a_list(tmp_path: Path) -> None:
+    """The Hub's cards write base_model as a word or as a list; the first item counts."""
+    (tmp_path / "README.md").write_text("---\nbase_model:\n- lorry/flux-icons-64\ntags:\n- lora\n---\n")
+    assert base_labels({}, read_neighbours(tmp_path / "x.safetensors")) == ["lorry/flux-icons-64"]
 
 
 def test_broken_neighbours_say_nothing(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def test_predicted_modules_counts_what_a_loader_changes(tmp_path: Path) -> None:
     del tensors["transformer.transformer_blocks.0.attn.to_q.lora_B.weight"]
     path.write_bytes(build({**tensors, **pair("transformer.no.such.layer", 256, 256)}))
     assert predicted_modules(path, "flux-icons-64") == 29
+    path.write_bytes(build({**tensors, **pair("transformer_blocks.0.attn.to_out.0", 256, 256)}))
+    assert predicted_modules(path, "flux-icons-64") == 29, "the bare layer is ignored"
     path.write_bytes(b"<html>")
     assert predicted_modules(path, "flux-icons-64") == 0
     path.write_bytes(build(icons())[:-5])

@@ -217,3 +217,13 @@ def _family(row: dict[str, Any]) -> Family:
         source=row["source"],
         checked=row["checked"],
     )
+
+
+def reference_table() -> str:
+    """Write the table of families for docs/reference/findings.md."""
+    lines = ["| family | base models | structure | layers |", "|---|---|---|---|"]
+    for known in families():
+        ids = "<br>".join(f"`{base.id}`" for base in known.bases)
+        layers = sum(1 for _ in layer_names(known))
+        lines.append(f"| `{known.key}` | {ids} | {known.structure} | {layers} |")
+    return "\n".join(lines) + "\n"

@@ -116,7 +116,6 @@ def identify(adapter: Adapter, hints: Sequence[Family] = ()) -> Identity:
     """
     groups = tuple(signatures(adapter))
     keys = [hint.key for hint in hints]
-
     fits = [_fit(known, groups) for known in families()]
     top = max(fit.share for fit in fits)
 
@@ -150,13 +149,18 @@ def changed_layers(fit: Fit, adapter: Adapter) -> int:
         fit: How the adapter lies on the family.
         adapter: The same adapter.
     """
-    outcome = fit.outcome(adapter)
-    if outcome in (Outcome.IGNORED, Outcome.REFUSED):
+    if fit.outcome(adapter) is Outcome.REFUSED:
         return 0
+    spellings = {(module.layout, module.spelling) for module in adapter.denoiser}
+    outcomes = {
+        (layout, spelling): fit.family.outcome(layout, fit.naming, spelling, adapter.has_alpha)
+        for layout, spelling in spellings
+    }
+    # A file that mixes spellings is judged module by module: a loader reads one and skips the other.
     return sum(
         row.covers
         for module, row, _ in fit.matched
-        if module.sound and module.adapter is None and not (outcome is Outcome.PARTIAL and row.native)
+        if module.sound and module.adapter is None and _acts(outcomes[module.layout, module.spelling], row)
     )
 
 
@@ -185,6 +189,13 @@ def _fit(known: Family, groups: Sequence[Signature]) -> Fit:
 
 def _fits(group: Signature, row: Row) -> bool:
     return group.inputs in (None, row.inputs) and group.outputs in (None, row.outputs)
+
+
+def _acts(outcome: Outcome, row: Row) -> bool:
+    """Tell whether a loader changes the layer of a row when it treats the layout like this."""
+    return outcome not in (Outcome.IGNORED, Outcome.REFUSED) and not (
+        outcome is Outcome.PARTIAL and row.native
+    )
 
 
 def _layers_in(row: Row) -> int:

@@ -17,6 +17,7 @@ from lorry.weights.catalogue import counted, finding, printable, some
 
 _READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
 _SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
+_FIRST_OF_LIST = re.compile(r"^\s*([A-Za-z_][\w-]*)\s*:[ \t]*\r?\n\s*-[ \t]+(.*?)\s*$", re.MULTILINE)
 _REPEATS = re.compile(r"^\d+_(.+)$")
 _PATH = re.compile(
     r"(?:(?<![A-Za-z0-9])[A-Za-z]:[\\/](?!/)|(?<![\w.:/-])/(?:home|Users|root|mnt|workspace|content|data)/)[^\s\"',;]{2,80}"
@@ -147,9 +148,9 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _scalars(text: str) -> dict[str, str]:
-    """Read the `name: value` lines of YAML, the first of each name; nothing else of YAML is needed."""
+    """Read the `name: value` lines of YAML, the first of each name; of a list, its first item."""
     found: dict[str, str] = {}
-    for name, raw in _SCALAR.findall(text):
+    for name, raw in (*_SCALAR.findall(text), *_FIRST_OF_LIST.findall(text)):
         quoted = re.match(r"""(["'])(.*?)\1""", raw)
         value = quoted[2] if quoted else raw.partition(" #")[0].strip()
         if quoted or value not in ("", "null", "~", "|", ">"):

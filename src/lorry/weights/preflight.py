@@ -8,6 +8,8 @@ trusted; what is wrong beyond the structure is collected completely.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -181,9 +183,12 @@ def _report(summary: WeightsSummary, findings: list[Finding]) -> WeightsReport:
     return WeightsReport(summary, tuple(sorted(findings, key=lambda found: _ORDER[found.severity])))
 
 
-def _opened(path: Path) -> FileSource:
+@contextmanager
+def _opened(path: Path) -> Iterator[FileSource]:
+    """Open a file and translate what the system says about it, also while it is read."""
     try:
-        return FileSource(path)
+        with FileSource(path) as source:
+            yield source
     except OSError as error:
         raise SourceNotFound(
             f"{path} can't be read: {error.strerror}.", evidence={"path": str(path)}
