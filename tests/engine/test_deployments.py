@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -223,6 +224,36 @@ def test_image_adapters_can_not_be_attached(api: Api, weights: Path) -> None:
     assert refused.status_code == 400
     assert "deployment of its own" in refused.json()["message"]
     assert api.done("GET", path)["data"] == []
+
+
+def test_many_looks_at_once_start_it_once(home: Path, clock: ManualClock, weights: Path) -> None:
+    """However many look at the same time, it becomes ready once: one event, one loading."""
+    with opened(home, clock, pace=Pace.seconds(10)) as api:
+        model, _ = api.adapter(weights=weights)
+        clock.advance(10)
+        endpoint = api.endpoint()["id"]
+        deployment = api.deployment(endpoint, model["id"])["id"]
+        clock.advance(10)
+        with ThreadPoolExecutor(8) as pool:
+            states = list(pool.map(lambda _: api.state(endpoint, deployment), range(16)))
+        assert states == ["READY"] * 16
+        events = api.done("GET", f"/endpoints/{endpoint}/events", types="deployment.status_updated")["data"]
+        assert len(events) == 1
+
+
+def test_an_etag_is_of_what_was_asked_for(home: Path, clock: ManualClock, weights: Path) -> None:
+    """Becoming ready does not change a deployment's etag: what was read at its creation still guards it."""
+    with opened(home, clock, pace=Pace.looks(1)) as api:
+        model, _ = api.adapter(weights=weights)
+        for _ in range(2):
+            api.done("GET", f"/models/{model['id']}/revisions")
+        endpoint = api.endpoint()["id"]
+        made = api.deployment(endpoint, model["id"])
+        path = f"/endpoints/{endpoint}/deployments/{made['id']}"
+        assert [api.state(endpoint, made["id"]) for _ in range(2)] == ["PROVISIONING", "READY"]
+        body = {"inactiveTimeout": 60, "etag": made["etag"]}
+        assert api.done("PATCH", path, body, updateMask="inactiveTimeout")["inactiveTimeout"] == 60
+        assert api.ask("PATCH", path, body, updateMask="inactiveTimeout").status_code == 409
 
 
 def test_the_history_tells_the_whole_story(home: Path, clock: ManualClock, weights: Path) -> None:

@@ -30,6 +30,7 @@ from lorry.engine.together.lifecycle import Lifecycle
 from lorry.engine.together.models import Models
 from lorry.engine.together.records import Shelves
 from lorry.engine.together.remote_uploads import RemoteUploads
+from lorry.engine.together.revision_lists import RevisionLists
 from lorry.engine.together.revisions import Check, Revisions
 from lorry.engine.together.uploads import Uploads
 from lorry.engine.works import Works
@@ -60,6 +61,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     repositories = Storage(works)
     revisions = Revisions(works, shelves, check)
     models = Models(works, shelves, revisions)
+    remote_uploads = RemoteUploads(works, shelves, models, revisions, repositories)
     events = Events(works, shelves)
     lifecycle = Lifecycle(works, shelves, revisions, serving, events)
     deployments = Deployments(works, shelves, Pins(models, revisions), lifecycle, events)
@@ -80,10 +82,10 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
         catalog.router(config),
         # `models/upload…` has to be found before `models/{id}`.
         Uploads(works, shelves, models, revisions).router(),
-        RemoteUploads(works, shelves, models, revisions, repositories).router(),
+        remote_uploads.router(),
         Downloads(works, shelves, models, revisions).router(),
         models.router(),
-        revisions.router(),
+        RevisionLists(config, models, revisions, remote_uploads).router(),
         endpoints.router(),
         Analytics(works, shelves, endpoints).router(),
         deployments.router(),
@@ -99,7 +101,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     return Engine(app, works, shelves, serving, repositories)
 
 
-def _health() -> dict[str, str]:
+async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
 

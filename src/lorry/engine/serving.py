@@ -61,6 +61,9 @@ class Serving:
         Raises:
             LorryError: The renderer can't be opened, or can't take the adapter.
         """
+        # Not behind the lock: what is loaded need not wait for a picture that is being drawn.
+        if resident := self._residents.get(needed.key):
+            return resident
         with self._lock:
             if needed.key not in self._residents:
                 loaded = self._visitors.pop(needed.key, None)

@@ -83,7 +83,7 @@ class Endpoints:
             record = EndpointRecord(new_id("ep"), name, new_etag(), now, now, visibility=body.visibility)
             self._shelves.endpoints.put(record)
             self._events.note("endpoint.created", record.id, f"The endpoint {name} was created.", name=name)
-        return self._answer(record)
+        return self._answer(record, counts=False)
 
     def index(
         self,
@@ -128,7 +128,7 @@ class Endpoints:
                 f"The endpoint {record.name} was changed.",
                 paths=sorted(fields),
             )
-        return self._answer(record)
+        return self._answer(record, counts=False)
 
     def delete(self, endpoint: str, etag: str | None = None) -> dict[str, Any]:
         """Delete an endpoint that has no deployments, with its history."""
@@ -201,8 +201,8 @@ class Endpoints:
         if self.named(name):
             raise taken(f"Endpoint name already exists: {PROJECT_SLUG}/{name}.")
 
-    def _answer(self, record: EndpointRecord) -> dict[str, Any]:
-        deployments = self._deployments.look_at_all(record.id)
+    def _answer(self, record: EndpointRecord, *, counts: bool = True) -> dict[str, Any]:
+        deployments = self._deployments.look_at_all(record.id, counts=counts)
         share = shares(record.traffic, {row.id: int(row.phase == "ready") for row in deployments})
         newest = list(reversed(deployments))[:_SHOWN_DEPLOYMENTS]
         return {

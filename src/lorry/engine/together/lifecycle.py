@@ -66,7 +66,10 @@ class Lifecycle:
             return settled if settled == present else self._shelves.deployments.put(settled)
 
     def entered(self, record: DeploymentRecord, phase: str, message: str = "") -> DeploymentRecord:
-        """Put a deployment into a phase (not yet stored) and write that into its history."""
+        """Put a deployment into a phase and write that into its history, both or neither.
+
+        The etag stays: it is of what was asked for, not of how far that has come.
+        """
         state, sentence = STATES[phase]
         now = stamp(self._works.clock.now())
         changed = replace(
@@ -75,18 +78,18 @@ class Lifecycle:
             since=now,
             looks=0,
             message=message or sentence,
-            etag=new_etag(),
             updated_at=now,
         )
-        self._events.note(
-            "deployment.status_updated",
-            record.endpoint_id,
-            changed.message,
-            deployment=record.id,
-            level=_LEVELS.get(phase, "LEVEL_INFO"),
-            status=state,
-        )
-        return changed
+        with self._works.documents.transaction():
+            self._events.note(
+                "deployment.status_updated",
+                record.endpoint_id,
+                changed.message,
+                deployment=record.id,
+                level=_LEVELS.get(phase, "LEVEL_INFO"),
+                status=state,
+            )
+            return self._shelves.deployments.put(changed)
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -153,8 +156,9 @@ class Lifecycle:
 
     def _idle(self, record: DeploymentRecord, now: datetime, idle: timedelta) -> DeploymentRecord:
         minutes = round(idle.total_seconds() / 60)
+        none = {**record.autoscaling, "minReplicas": 0, "maxReplicas": 0}
+        record = replace(record, autoscaling=none, etag=new_etag())
         stopping = self.entered(record, "stopping", f"No request came for {minutes} minutes.")
-        stopping = replace(stopping, autoscaling={**record.autoscaling, "minReplicas": 0, "maxReplicas": 0})
         over = self._works.config.pace.over(since=now, looks=0, now=now)
         if not over:
             return stopping

@@ -12,18 +12,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Query
+from typing import Any
 
 from lorry.engine.api_errors import invalid, not_found
 from lorry.engine.clock import moment_of, stamp
 from lorry.engine.documents import new_id
-from lorry.engine.paging import DEFAULT_LIMIT, Limit, page
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.together.catalog import BASE_NAME
 from lorry.engine.together.records import RevisionRecord, Shelves
-from lorry.engine.together.wire import project_router
 from lorry.engine.works import Works
 from lorry.errors import LorryError
 from lorry.model.report import WeightsReport
@@ -61,13 +57,6 @@ class Revisions:
         self._settling = threading.Lock()
         self._sweep()
 
-    def router(self) -> APIRouter:
-        """Make the routes."""
-        return project_router(
-            self._works.config,
-            [("GET", "/models/{model}/revisions", self.index), ("GET", "/models/{model}/files", self.files)],
-        )
-
     def create(self, model: str, files: list[RevisionFile]) -> RevisionRecord:
         """Make a revision of stored files and validate it.
 
@@ -98,43 +87,6 @@ class Revisions:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def index(self, model: str, limit: Limit = DEFAULT_LIMIT, after: str | None = None) -> dict[str, Any]:
-        """List a model's revisions, newest first; each that is shown counts as looked at."""
-        self._known(model)
-        return page(
-            self._shelves.revisions.all(model),
-            lambda record: _answer(self.look(record)),
-            limit,
-            after,
-            newest_first=True,
-        )
-
-    def files(
-        self,
-        model: str,
-        revision: Annotated[str | None, Query(alias="revisionId")] = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: str | None = None,
-    ) -> dict[str, Any]:
-        """List the files of a revision, of the newest unless told otherwise."""
-        self._known(model)
-        record = self.record(model, revision) if revision else self.latest(model)
-        files = sorted(record.files, key=lambda file: str(file["path"])) if record else []
-        rest = [file for file in files if after is None or file["path"] > after]
-        shown = rest[:limit]
-        rows = [
-            {"path": file["path"], "hash": file["hash"], "sizeBytes": str(file["size"])} for file in shown
-        ]
-        answer: dict[str, Any] = {
-            "object": "list",
-            "data": rows,
-            "next_cursor": shown[-1]["path"] if len(rest) > limit else None,
-            "totalSizeBytes": str(sum(int(file["size"]) for file in files)),
-        }
-        if record:
-            answer |= {"revisionId": record.id, "revisionCreatedAt": record.created_at}
-        return answer
-
     def record(self, model: str, key: str) -> RevisionRecord:
         """Find a revision of a model.
 
@@ -145,6 +97,10 @@ class Revisions:
         if record is None or record.model_id != model:
             raise not_found(f"The revision {key} of the model {model}")
         return record
+
+    def all(self, model: str) -> list[RevisionRecord]:
+        """List the revisions of a model, oldest first."""
+        return self._shelves.revisions.all(model)
 
     def latest(self, model: str) -> RevisionRecord | None:
         """Find the newest revision of a model."""
@@ -183,10 +139,6 @@ class Revisions:
         for folder in self._works.revisions.glob("*"):
             if self._shelves.revisions.get(folder.name) is None:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    def _known(self, model: str) -> None:
-        if self._shelves.models.get(model) is None:
-            raise not_found(f"The model {model}")
 
     def _link(self, folder: Path, files: list[RevisionFile]) -> None:
         for file in files:
@@ -234,15 +186,3 @@ def check_path(path: str) -> str:
 
 def _problem(rule: str, severity: str, message: str) -> dict[str, str]:
     return {"rule": rule, "severity": str(severity).upper(), "message": message}
-
-
-def _answer(record: RevisionRecord) -> dict[str, Any]:
-    answer: dict[str, Any] = {"revisionId": record.id, "createdAt": record.created_at}
-    if not record.shown:
-        return {**answer, "validationStatus": "REVISION_VALIDATION_STATUS_PENDING", "validationErrors": []}
-    return {
-        **answer,
-        "validationStatus": f"REVISION_VALIDATION_STATUS_{record.outcome}",
-        "validationErrors": record.problems,
-        "lastValidatedAt": record.since,
-    }
