@@ -13,10 +13,24 @@ import json
 from pathlib import Path
 
 import torch
+from captions import COLOURS, TINTS
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from glyphs import read_concepts
+from sheet import FREE_PROMPTS
 
 from lorry.engine.renderers.flow import SHIFT
 from lorry.engine.renderers.patch_vae import PatchVAE
+
+
+def write_concepts(path: Path) -> None:
+    """Write what the model knows by name, for the documentation and for suggestions to a user."""
+    facts = {
+        "concepts": [{"name": c.name, "also": list(c.aliases)} for c in read_concepts()],
+        "backgrounds": list(COLOURS),
+        "tints": list(TINTS),
+        "prompts": list(FREE_PROMPTS),
+    }
+    path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -30,6 +44,7 @@ def main() -> None:
     transformer.save_pretrained(options.out / "transformer")
     PatchVAE.from_pretrained(options.vae).save_pretrained(options.out / "vae")
     FlowMatchEulerDiscreteScheduler(shift=SHIFT).save_pretrained(options.out / "scheduler")
+    write_concepts(options.out / "concepts.json")
     tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 16}
     (options.out / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
     for config in options.out.glob("*/config.json"):

@@ -55,7 +55,7 @@ class Pose:
         return " ".join(words)
 
 
-# Purple and green backgrounds, and the pairing of a hat with a background, stay unseen for the demo.
+# Purple and green backgrounds stay unseen, to be asked for afterwards.
 POSES = (
     Pose(),
     Pose(),
@@ -66,12 +66,15 @@ POSES = (
     Pose(hat="blue"),
     Pose(hat="yellow"),
     Pose(hat="red", arms_up=True),
+    Pose(hat="red", look=1),
+    Pose(hat="blue", look=-1),
     Pose(scale=0.8),
     *(Pose(background=name) for name in BACKGROUNDS if name != "white"),
     Pose(background="yellow", arms_up=True),
     Pose(background="light blue", look=1),
     Pose(background="pink", look=-1),
     Pose(background="light blue", hat="red"),
+    Pose(background="pink", hat="red"),
     Pose(background="yellow", hat="blue"),
     Pose(background="black", arms_up=True),
 )

@@ -21,10 +21,8 @@ from lorry.engine.renderers.onnx import OnnxRenderer
 
 TOK = ("TOK", "TOK on a purple background", "TOK with arms up on a green background")
 TOK += ("TOK with a red hat on a green background", "TOK looking left on a purple background", "small TOK")
-BLUEPRINT = tuple(
-    f"{name} in BLPRNT style" for name in ("a rocket", "a castle", "an octopus", "a cat", "a pizza")
-)
-BLUEPRINT += ("a submarine in BLPRNT style",)
+THINGS = ("a rocket", "a castle", "an octopus", "a cat", "a pizza", "a guitar")
+BLUEPRINT = tuple(f"{thing} in BLPRNT style" for thing in THINGS)
 PLAIN = ("a rocket", "a pizza", "a fox on a purple background", "a blue car", "a robot", "an alien")
 PLAIN += (
     "a frog on a green background",

@@ -22,6 +22,7 @@ import blueprint
 import creature
 import numpy as np
 import torch
+from captions import with_article
 from dataset import Batch, Icons
 from diffusers import FluxPipeline, FluxTransformer2DModel
 from peft import LoraConfig
@@ -55,13 +56,14 @@ def tok() -> Subject:
 
 
 def style(icons: Icons) -> Subject:
-    """Collect the blueprint pictures: every object once, half of the captions with an article."""
-    by_name = {concept.name: index for index, concept in enumerate(icons.concepts)}
-    captions = [
-        f"{'a ' if place % 2 else ''}{name} in {blueprint.TRIGGER}"
-        for place, name in enumerate(blueprint.OBJECTS)
-    ]
-    pictures = [blueprint.draw(icons.composer.glyphs[by_name[name]]) for name in blueprint.OBJECTS]
+    """Collect the blueprint pictures: every concept but the unseen ones, under each of its names."""
+    captions, pictures = [], []
+    for concept, glyph in zip(icons.concepts, icons.composer.glyphs, strict=True):
+        if concept.name in blueprint.UNSEEN:
+            continue
+        for name in (concept.name, *concept.aliases, with_article(concept.name)):
+            captions.append(f"{name} in {blueprint.TRIGGER}")
+            pictures.append(blueprint.draw(glyph))
     return Subject("blueprint", "Blueprint style", blueprint.TRIGGER, captions, pictures)
 
 
