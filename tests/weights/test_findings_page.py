@@ -19,7 +19,7 @@ def test_the_page_holds_the_tables_of_the_catalogue() -> None:
 
 
 def test_the_page_holds_the_table_of_families() -> None:
-    """Every family is on the page with its base models, as `lorry.weights.families.reference_table` gives it."""
+    """Every family is on the page with its base models, as the code's table gives them."""
     assert reference_table() in PAGE.read_text(encoding="utf-8")
 
 

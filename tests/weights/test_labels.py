@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_broken_neighbours_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "README.md").mkdir()
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "adapter_config.json").write_text("[" * 50_000)
-    (tmp_path / "x.json").write_text('"text"')
+    os.mkfifo(tmp_path / "x.json")
     (tmp_path / "x.safetensors").write_bytes(build(icons()))
     assert check(tmp_path).ok
 

@@ -133,6 +133,8 @@ def _tags(metadata: Mapping[str, str]) -> int:
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file():  # a pipe would block whoever opens it
+            return ""
         with path.open("rb") as file:
             return file.read(_READ_AT_MOST).decode("utf-8", "replace")
     except OSError:
