@@ -60,7 +60,7 @@ async def test_ship_show_ship_again_retire(bench: Bench) -> None:
         assert bench.ground.counts() == ONE
         calls = len(bench.ground.calls)
         assert await deliveries.ship(bench.source, "tok") == placement
-        assert len(bench.ground.calls) == calls
+        assert bench.ground.calls[calls:] == ["deployments.look"]
         assert (await bench.told())[-1] == "ready state"
         with pytest.raises(NothingToResume):
             await deliveries.resume("tok")
@@ -103,6 +103,33 @@ async def test_an_absent_platform_leaves_nothing_behind(bench: Bench) -> None:
             await deliveries.ship(bench.source, "tok")
         assert await bench.store.models() == ()
         assert bench.ground.counts() == NOTHING
+
+
+async def test_what_the_platform_lost_is_brought_there_again(bench: Bench) -> None:
+    """Shipping a ready model whose deployment is gone or stopped at the platform delivers it again."""
+    async with bench.open() as deliveries:
+        first = await deliveries.ship(bench.source, "tok")
+        for kind in ONE:
+            bench.ground.things[kind].clear()
+        second = await deliveries.ship(bench.source, "tok")
+        assert (second.state, bench.ground.counts()) == (PlacementState.READY, ONE)
+        assert second.ids.deployment != first.ids.deployment
+        bench.ground.things["deployments"][second.ids.deployment].update(aim="stop", looks=9)
+        third = await deliveries.ship(bench.source, "tok")
+        assert (third.state, bench.ground.counts()) == (PlacementState.READY, ONE)
+
+
+async def test_who_listens_hears_a_check_that_fails(bench: Bench) -> None:
+    """A rejected file is told to the listener as a failed check, though nothing is written anywhere."""
+    bench.check.base = None
+    async with bench.open() as deliveries:
+        with pytest.raises(WeightsRejected):
+            await deliveries.ship(bench.source, "tok")
+    assert [(event.subject, event.action) for event in bench.heard] == [
+        ("check", "started"),
+        ("check", "failed"),
+    ]
+    assert await bench.store.read("tok") == ()
 
 
 async def test_a_name_keeps_its_weights(bench: Bench, change: Callable[[bytes], None]) -> None:

@@ -11,7 +11,6 @@ No verb repeats a call that creates something: it is sent once, and the caller l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -260,6 +259,3 @@ class Records(Protocol):
 
 #: Time as a port: every timestamp of a delivery comes from here.
 Now = Callable[[], datetime]
-
-#: Opens the exclusive right to run deliveries in one home; raises HomeBusy.
-HomeLock = Callable[[], AbstractAsyncContextManager[None]]

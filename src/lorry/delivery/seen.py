@@ -11,8 +11,8 @@ from typing import Any
 
 from lorry.delivery.ports import Now
 from lorry.delivery.run import Run, Values
-from lorry.errors import WeightsRejected
-from lorry.journal import step_done, step_started
+from lorry.errors import LorryError, WeightsRejected
+from lorry.journal import step_done, step_failed, step_started
 from lorry.model.events import Event
 from lorry.model.placement import TrainedModel
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
@@ -54,7 +54,7 @@ async def look_at(
         name: Lorry's name for the model.
         check: Reads and judges.
         now: The time.
-        listen: Hears that the check begins.
+        listen: Hears that the check begins, and when it fails.
         speaker: In whose name it is said.
 
     Raises:
@@ -63,9 +63,13 @@ async def look_at(
     """
     began = now()
     listen(step_started(name, speaker, _STEP, "Checking the files.", began))
-    report = _complete(await asyncio.to_thread(check, source))
-    if not report.ok:
-        raise WeightsRejected(report)
+    try:
+        report = _complete(await asyncio.to_thread(check, source))
+        if not report.ok:
+            raise WeightsRejected(report)
+    except LorryError as error:
+        listen(step_failed(name, speaker, _STEP, error, now(), began))
+        raise
     ended = now()
     return Seen(_model(report.summary, name, ended), _sentence(report), _facts(report), began, ended)
 

@@ -16,7 +16,7 @@ from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Rec
 from lorry.delivery.run import Run, Values, World
 from lorry.delivery.seen import Check, Seen, look_at
 from lorry.delivery.source import verify_source
-from lorry.delivery.steps import servable_base
+from lorry.delivery.steps import servable_base, still_serves
 from lorry.delivery.workflow import DELIVERY, Workflows
 from lorry.errors import DeliveryError, ModelNotFound, NameTaken, NothingToResume, error_from
 from lorry.model.events import Event
@@ -90,7 +90,8 @@ class Deliveries:
             name: Lorry's name for the model.
 
         Returns:
-            The ready placement; at once when these files are ready under this name already.
+            The ready placement; at once when these files are ready under this name already and the platform
+            still has them.
 
         Raises:
             NameInvalid: The name breaks the rules.
@@ -157,8 +158,14 @@ class Deliveries:
             case Course.TAKEN | Course.BEING_REMOVED as taken:
                 raise _name_taken(name, taken)
             case Course.NOTHING_TO_DO:
-                await self._run_of(seen.model, DELIVERY).note("ready", "state", f"{name} is ready already.")
-                return None
+                run = self._run_of(seen.model, DELIVERY)
+                if await still_serves(run):
+                    await run.note("ready", "state", f"{name} is ready already.")
+                    return None
+                await run.note(
+                    "ready", "state", f"The platform has no running deployment of {name} any more."
+                )
+                return await self._begin_anew(seen, known, placement)
             case Course.GO_ON:
                 return await self._go_on(known or seen.model, placement)
             case Course.BEGIN | Course.BEGIN_AGAIN:

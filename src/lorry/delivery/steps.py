@@ -175,11 +175,17 @@ async def deploy(run: Run) -> Done | Pending:
 
 
 async def _leftover(run: Run, home: str) -> Pending | None:
-    """Clear away a deployment that can't come up any more (a failed one is final, dossier 2.7)."""
-    deployments = run.world.platform.deployments
+    """Clear away a deployment that can't come up any more (a failed one is final, dossier 2.7).
+
+    What still has traffic can't be deleted (dossier 5.5), so that is taken away first.
+    """
+    deployments, endpoints = run.world.platform.deployments, run.world.platform.endpoints
     found = await _deployment(run, home)
     if found is None or found.state in (DeploymentState.STARTING, DeploymentState.READY):
         return None
+    address = await endpoints.find(run.name)
+    if address is not None and found.id in address.routed:
+        await endpoints.route(home, ())
     if found.state is DeploymentState.FAILED:
         await deployments.stop(home, found.id)
     if found.state is not DeploymentState.STOPPING:
@@ -235,6 +241,15 @@ async def servable_base(run: Run) -> HostedBase:
             evidence={"base": run.model.base},
         )
     return base
+
+
+async def still_serves(run: Run) -> bool:
+    """Say whether the platform still runs what the placement names."""
+    ids = (await run.placement()).ids
+    if ids.endpoint is None or ids.deployment is None:
+        return False
+    found = await run.world.platform.deployments.look(ids.endpoint, ids.deployment)
+    return found is not None and found.state in (DeploymentState.STARTING, DeploymentState.READY)
 
 
 def mark(run: Run) -> str:
