@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from lorry.engine import api_errors
 from lorry.engine.hub import routes as hub
@@ -55,10 +55,29 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
         open_renderer: Opens what it draws with, when it is first needed.
         check: Validates uploaded files for a base model.
     """
-    config = works.config
     shelves = Shelves(works.documents)
     serving = Serving(open_renderer)
     repositories = Storage(works)
+    app = FastAPI(
+        title="Lorry engine",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan(works, serving),
+    )
+    api_errors.install(app)
+    for router in _together(works, shelves, serving, repositories, check):
+        app.include_router(router)
+    app.add_api_route("/health", _health, methods=["GET"], response_model=None)
+    # Last, for the addresses of repositories (`/owner/name/…`) would hide the others.
+    app.include_router(hub.router(repositories))
+    return Engine(app, works, shelves, serving, repositories)
+
+
+def _together(
+    works: Works, shelves: Shelves, serving: Serving, repositories: Storage, check: Check
+) -> list[APIRouter]:
+    config = works.config
     revisions = Revisions(works, shelves, check)
     models = Models(works, shelves, revisions)
     remote_uploads = RemoteUploads(works, shelves, models, revisions, repositories)
@@ -69,15 +88,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     album = Album(works.pictures)
     targets = Targets(shelves, endpoints, deployments, lifecycle)
     loras = Loras(works, models, revisions, repositories)
-    app = FastAPI(
-        title="Lorry engine",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        lifespan=_lifespan(works, serving),
-    )
-    api_errors.install(app)
-    for router in (
+    return [
         identity.router(config),
         catalog.router(config),
         # `models/upload…` has to be found before `models/{id}`.
@@ -93,12 +104,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
         Images(works, shelves, targets, loras, serving, album).router(),
         inference_models.router(config),
         album.router(),
-    ):
-        app.include_router(router)
-    app.add_api_route("/health", _health, methods=["GET"], response_model=None)
-    # Last, for the addresses of repositories (`/owner/name/…`) would hide the others.
-    app.include_router(hub.router(repositories))
-    return Engine(app, works, shelves, serving, repositories)
+    ]
 
 
 async def _health() -> dict[str, str]:

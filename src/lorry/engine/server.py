@@ -67,12 +67,8 @@ def serve(
             if announce:
                 announce(url)
 
-        server = AnnouncingServer(engine, answering)
-        if stop_with_stdin:
-            threading.Thread(target=_stop_at_end_of_stdin, args=(server,), daemon=True).start()
         try:
-            with _quiet_signals():
-                server.run(sockets=[listener])
+            _run(AnnouncingServer(engine, answering), listener, stop_with_stdin=stop_with_stdin)
         finally:
             remove_note(config.home)
 
@@ -148,6 +144,13 @@ def _open_renderer(config: EngineConfig) -> Renderer:
     from lorry.engine.renderers import open_renderer
 
     return open_renderer(config.renderer, config.threads)
+
+
+def _run(server: AnnouncingServer, listener: socket.socket, *, stop_with_stdin: bool) -> None:
+    if stop_with_stdin:
+        threading.Thread(target=_stop_at_end_of_stdin, args=(server,), daemon=True).start()
+    with _quiet_signals():
+        server.run(sockets=[listener])
 
 
 @contextmanager

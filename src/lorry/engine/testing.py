@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -94,19 +95,25 @@ def running_engine(
     listener = bind("127.0.0.1", 0)
     try:
         engine = build(open_works(config, time), lambda: chosen, check)
-        answering = threading.Event()
-        server = AnnouncingServer(engine, answering.set)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="lorry-engine")
-        thread.start()
-        try:
-            if not answering.wait(_START_SECONDS):
-                raise TimeoutError(f"the engine did not answer within {_START_SECONDS} s")
+        with _answering(engine, listener):
             yield RunningEngine(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, time)
-        finally:
-            server.should_exit = True
-            thread.join()
     finally:
         listener.close()
+
+
+@contextmanager
+def _answering(engine: Engine, listener: socket.socket) -> Iterator[None]:
+    answering = threading.Event()
+    server = AnnouncingServer(engine, answering.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="lorry-engine")
+    thread.start()
+    try:
+        if not answering.wait(_START_SECONDS):
+            raise TimeoutError(f"the engine did not answer within {_START_SECONDS} s")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 class FlatRenderer:

@@ -61,17 +61,15 @@ class Analytics:
         ]
         time_range = {"startTime": stamp(start), "endTime": stamp(end)}
 
-        def figures(of: Sequence[RequestRecord]) -> dict[str, Any]:
-            return {"endpointId": owner.id, "timeRange": time_range, **metrics(of, end - start)}
+        def figures(of: Sequence[RequestRecord], **more: str) -> dict[str, Any]:
+            place = {"endpointId": owner.id, "timeRange": time_range, **more}
+            return {**place, "metrics": {**place, **metrics(of, end - start)}}
 
-        by_deployment = []
-        for key in sorted({row.deployment_id for row in rows if row.deployment_id}):
-            mine = [row for row in rows if row.deployment_id == key]
-            entry: dict[str, Any] = {"endpointId": owner.id, "deploymentId": key, "timeRange": time_range}
-            entry["metrics"] = figures(mine) | {"deploymentId": key}
-            by_deployment.append(entry)
-        answer: dict[str, Any] = {"endpointId": owner.id, "timeRange": time_range, "metrics": figures(rows)}
-        answer["deploymentAnalytics"] = by_deployment
+        answer = figures(rows)
+        answer["deploymentAnalytics"] = [
+            figures([row for row in rows if row.deployment_id == key], deploymentId=key)
+            for key in sorted({row.deployment_id for row in rows if row.deployment_id})
+        ]
         if series:
             answer["timeSeries"] = time_series(rows, start, bucket)
         return answer

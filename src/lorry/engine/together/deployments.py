@@ -71,14 +71,30 @@ class Deployments:
     ) -> dict[str, Any]:
         """Deploy a revision; with `validateOnly` only say what it would become."""
         owner = self._endpoint(endpoint)
+        record = self._drafted(owner.id, body)
+        with self._works.documents.transaction():
+            self._refuse_taken(record)
+            if validate_only:
+                return self._answer(record, owner)
+            self._shelves.deployments.put(record)
+            self._events.note(
+                "deployment.created",
+                owner.id,
+                f"The deployment {record.name} was created.",
+                deployment=record.id,
+                name=record.name,
+            )
+        return self._answer(self._lifecycle.look(record, counts=False), owner)
+
+    def _drafted(self, endpoint: str, body: NewDeployment) -> DeploymentRecord:
         pinned = self._pins.resolve(body)
         check_config(body)
         check_timeout(body.inactive_timeout)
         autoscaling = parse_autoscaling(body.autoscaling)
         now = stamp(self._works.clock.now())
-        record = DeploymentRecord(
+        return DeploymentRecord(
             id=new_id("dep"),
-            endpoint_id=owner.id,
+            endpoint_id=endpoint,
             name=bare_name(body.name.rsplit("/", 1)[-1], "a deployment"),
             model_project=pinned.project,
             model_id=pinned.model,
@@ -94,19 +110,6 @@ class Deployments:
             max_concurrent=body.max_concurrent_requests_per_replica,
             placement=body.placement,
         )
-        with self._works.documents.transaction():
-            self._refuse_taken(record)
-            if validate_only:
-                return self._answer(record, owner)
-            self._shelves.deployments.put(record)
-            self._events.note(
-                "deployment.created",
-                owner.id,
-                f"The deployment {record.name} was created.",
-                deployment=record.id,
-                name=record.name,
-            )
-        return self._answer(self._lifecycle.look(record, counts=False), owner)
 
     def index(
         self,
