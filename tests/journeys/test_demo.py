@@ -33,8 +33,8 @@ def _engine_pid(text: str) -> int:
 def test_the_demo_ends_with_a_contact_sheet_and_three_commands(terminal: Terminal) -> None:
     """One command ships, proves, draws, and leaves a picture, what to try next, and no process."""
     said = terminal.ok("demo")
-    sheet = Image.open(terminal.folder / "lorry-demo" / "contact-sheet.png")
-    assert min(sheet.size) > 300
+    with Image.open(terminal.folder / "lorry-demo" / "contact-sheet.png") as sheet:
+        assert min(sheet.size) > 300
     assert "The adapter acts" in said
     assert len([line for line in said.splitlines() if re.match(r"  \S+.* --home ", line)]) == 3
     assert "\x1b" not in said
