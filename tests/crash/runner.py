@@ -6,7 +6,7 @@ An order is a line of JSON on standard input, the answer a line on standard outp
     {"verb": "ship", "home": …, "source": …, "name": …, "at": "entry", "number": 7, "ground": …}
     {"status": "killed", "error": null}
 
-With `engine` in the place of `ground` it delivers to an engine at that address, through the official clients.
+With `engine` in the place of `ground` it does what `lorry ship` does, with an engine at that address.
 `at` is `entry` (right after the journal's entry `number` is on the disk), `call` (right after the platform or
 the Hub answered call `number`, before anything is made of the answer) or null.
 """
@@ -19,8 +19,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,17 +33,15 @@ import sqlalchemy.dialects.sqlite.aiosqlite
 import together.resources.images
 from PIL import Image, PngImagePlugin
 
+from lorry.api import Lorry
 from lorry.delivery import Deliveries, Policy
 from lorry.delivery.doubles import Ground, MemoryPublisher, memory_platform
-from lorry.delivery.ports import Journal, Platform, Publisher
-from lorry.delivery.seen import Check
+from lorry.delivery.ports import Journal, Platform
 from lorry.errors import LorryError
-from lorry.hub import HubPublisher
 from lorry.model.events import Event
 from lorry.model.report import WeightsReport, WeightsSummary
-from lorry.platforms.together import connect
+from lorry.settings import Settings
 from lorry.store import open_store
-from lorry.weights import check
 
 #: Imported here so that no child imports them.
 WARM = (alembic, dbos, huggingface_hub, np, sqlalchemy, together, Image, PngImagePlugin)
@@ -129,47 +125,47 @@ def plain_check(source: Path) -> WeightsReport:
     )
 
 
-@asynccontextmanager
-async def world(order: Order) -> AsyncIterator[tuple[Platform, Publisher, Check]]:
-    """Open the platform and the Hub that an order is about."""
-    if "engine" in order:
-        url = order["engine"]
-        async with connect(url, "any", route="local") as platform:
-            yield platform, HubPublisher(url, "any", xet=False), check
-    else:
-        ground = Ground(file=Path(order["ground"]))
-        yield memory_platform(ground), MemoryPublisher(ground), plain_check
-
-
-async def carry_out(order: Order) -> None:
-    """Do what an order says."""
-    home, calls = Path(order["home"]), Doom(order, "call")
-    async with open_store(home) as store, world(order) as (platform, publisher, judge):
+async def over_memory(order: Order) -> None:
+    """Do what an order says over the doubles, whose ground lies in a file."""
+    home, ground, calls = Path(order["home"]), Ground(file=Path(order["ground"])), Doom(order, "call")
+    async with open_store(home) as store:
         deliveries = Deliveries(
             home=home,
             records=store,
             journal=DoomedJournal(store, Doom(order, "entry")),
             intents=store,
-            publisher=Doomed(publisher, calls),
-            platform=doomed_platform(platform, calls),
+            publisher=Doomed(MemoryPublisher(ground), calls),
+            platform=doomed_platform(memory_platform(ground), calls),
             now=lambda: datetime.now(UTC),
             policy=Policy(first_look=0.001),
-            check=judge,
+            check=plain_check,
         )
         async with deliveries:
-            if order["verb"] == "ship":
-                await deliveries.ship(Path(order["source"]), order["name"])
-            elif order["verb"] == "resume":
-                await deliveries.resume(order["name"])
-            else:
-                await deliveries.retire(order["name"])
+            await _act(deliveries, order)
+
+
+async def over_engine(order: Order) -> None:
+    """Do what an order says as the program does it: wired from settings, only the journal is doomed."""
+    settings = Settings(home=Path(order["home"]), engine_url=order["engine"])
+    doom = Doom(order, "entry")
+    async with Lorry(settings, around=lambda journal: DoomedJournal(journal, doom)) as lorry:
+        await _act(lorry, order)
+
+
+async def _act(door: Deliveries | Lorry, order: Order) -> None:
+    if order["verb"] == "ship":
+        await door.ship(Path(order["source"]), order["name"])
+    elif order["verb"] == "resume":
+        await door.resume(order["name"])
+    else:
+        await door.retire(order["name"])
 
 
 def child(order: Order, answer: int) -> None:
     """Carry an order out in this process, say how it ended into `answer`, and end."""
     said: dict[str, Any] = {"status": "done", "error": None}
     try:
-        asyncio.run(carry_out(order))
+        asyncio.run(over_engine(order) if "engine" in order else over_memory(order))
     except LorryError as error:
         said = {"status": "error", "error": error.as_dict()}
     os.write(answer, json.dumps(said).encode())

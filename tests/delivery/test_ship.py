@@ -100,9 +100,9 @@ async def test_upload_progress_is_told_in_bytes(bench: Bench) -> None:
     """The journal has growing byte counts that end with the file's size."""
     await bench.walk()
     events = [event for event in await bench.store.read("tok") if event.action == "progress"]
-    sent = [event.data["bytes"] for event in events]
+    sent = [event.data["sent"] for event in events]
     assert sent == sorted(sent)
-    assert sent[-1] == events[-1].data["of"] == bench.source.stat().st_size
+    assert sent[-1] == events[-1].data["total"] == bench.source.stat().st_size
 
 
 async def test_the_adapter_s_configuration_goes_along(bench: Bench) -> None:
@@ -147,7 +147,7 @@ async def test_a_lasting_fault_fails_and_can_be_taken_up_again(bench: Bench, ver
     assert placement.state is PlacementState.FAILED
     assert placement.error is not None
     assert placement.error["retryable"] is True
-    assert len(await bench.told("retrying")) == bench.policy.tries - 1
+    assert len(await bench.told("retry")) == bench.policy.tries - 1
     assert durable.pauses[:1] or verb == CALLS[0]
     assert (await bench.walk()).state is PlacementState.READY
     assert bench.ground.counts() == ONE
@@ -161,7 +161,7 @@ async def test_a_refusal_is_final_at_once(bench: Bench, verb: str) -> None:
         await bench.walk()
     assert caught.value.evidence["status"] == 401
     assert caught.value.fix == KeyRejected.default_fix
-    assert await bench.told("retrying") == []
+    assert await bench.told("retry") == []
     assert (await bench.placement()).error == caught.value.as_dict()
 
 

@@ -35,7 +35,7 @@ class Meter:
 
     async def _write(self, sent: int, total: int) -> None:
         async with self._turn:
-            await self._say(f"{sent:,} of {total:,} bytes.", {"bytes": sent, "of": total})
+            await self._say(f"{sent:,} of {total:,} bytes.", {"sent": sent, "total": total})
 
     async def settle(self) -> None:
         """Wait until all that was counted is written."""

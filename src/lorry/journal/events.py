@@ -53,9 +53,7 @@ def step_failed(
 def step_retrying(model: str, source: str, step: str, error: LorryError, at: datetime, after: float) -> Event:
     """Say that a step met an error that may pass, and when it is tried again (seconds)."""
     message = f"{error.message} Trying again in {after:.3g} s."
-    return Event(
-        model, source, step, "retrying", message, at, data={"error": error.as_dict(), "after": after}
-    )
+    return Event(model, source, step, "retry", message, at, data={"error": error.as_dict(), "after": after})
 
 
 def _seconds(began: datetime, at: datetime) -> float:

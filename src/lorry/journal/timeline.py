@@ -94,7 +94,7 @@ def _line(event: Event, state: LineState) -> Line:
 
 
 def _told(line: Line, event: Event) -> Line:
-    if event.action == "retrying":
+    if event.action == "retry":
         return replace(line, retries=line.retries + 1, message=event.message)
     if event.action not in _ENDS:
         return replace(line, message=event.message)

@@ -15,8 +15,8 @@ class Event:
         model: Lorry's name of the model.
         source: Who says so (`delivery`, `retire`, `generation`).
         subject: What it is about, usually a step (`upload`, `deploy`).
-        action: What happened: `started`, `intended`, `created`, `adopted`, `progress`, `state`, `done`,
-            `failed`.
+        action: What happened: `started`, `intended`, `created`, `adopted`, `progress`, `state`, `retry`,
+            `done`, `failed`.
         message: One sentence for a person.
         at: When, UTC.
         seconds: How long it took, where that makes sense.
