@@ -150,3 +150,23 @@ def test_a_full_disk_is_507_and_leaves_nothing(api: Api, home: Path) -> None:
     assert "space" in answer.json()["message"]
     assert [path for path in (home / "engine" / "blobs").rglob("*") if path.is_file()] == []
     assert api.client.put(plan["parts"][0]["url"], content=data).status_code == 200
+
+
+def test_a_disk_that_fills_up_at_completion_makes_no_revision(api: Api, weights: Path) -> None:
+    """When the joined file does not fit it is 507 without a revision; the same completion works later."""
+    data = weights.read_bytes()
+    model = api.model()["id"]
+    (plan,) = api.open_upload(model, {"w.safetensors": (part_hash(data), 1)})
+    details = send(api, plan, [data])
+    with files_up_to(500_000):
+        assert complete(api, model, "w.safetensors", part_hash(data), details).status_code == 507
+    assert api.done("GET", f"/models/{model}/revisions")["data"] == []
+    assert complete(api, model, "w.safetensors", part_hash(data), details).status_code == 200
+
+
+def test_a_disk_that_fills_up_while_drawing_keeps_no_picture(api: Api, home: Path) -> None:
+    """A picture that can't be stored is a 507 in the form of /v1, and nothing of it stays."""
+    with files_up_to(100):
+        answer = api.pictures("lorry/flux-icons-64", response_format="url")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_full")
+    assert [path for path in (home / "engine" / "pictures").rglob("*") if path.is_file()] == []
