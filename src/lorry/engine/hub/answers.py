@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import Any
 
-import yaml
 from fastapi import HTTPException, Request
 
+from lorry.engine.hub.cards import front_matter, tags
 from lorry.engine.hub.storage import Commit, Repo, Storage, StoredFile, pointer
 from lorry.engine.works import Works
 
@@ -52,6 +53,45 @@ def require_token(request: Request, works: Works) -> str:
     return token
 
 
+async def body_of(request: Request) -> dict[str, Any]:
+    """Read a body that has to be a JSON object.
+
+    Raises:
+        HTTPException: 400, it is none.
+    """
+    try:
+        body = await request.json()
+    except ValueError:  # no JSON, or no UTF-8
+        body = None
+    if not isinstance(body, dict):
+        raise refusal(400, "The body has to be a JSON object.")
+    return body
+
+
+def rows_of(body: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Take a list of JSON objects out of a body; an empty one when it has none.
+
+    Raises:
+        HTTPException: 400, it is something else.
+    """
+    rows = body.get(key) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise refusal(400, f"`{key}` has to be a list of JSON objects.")
+    return rows
+
+
+def number_of(row: dict[str, Any], key: str) -> int:
+    """Take a whole number that is not negative out of a JSON object.
+
+    Raises:
+        HTTPException: 400, it is none.
+    """
+    number = row.get(key)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise refusal(400, f"`{key}` has to be a whole number, and {number!r} is none.")
+    return number
+
+
 def visible_repo(storage: Storage, request: Request, owner: str, name: str) -> Repo:
     """Find a repository that the sender may see; a private one needs a token.
 
@@ -88,6 +128,22 @@ def entry(file: StoredFile) -> dict[str, Any]:
     return shown
 
 
+def folder_entry(commit: Commit, path: str) -> dict[str, Any]:
+    """Show a folder as lists of files do; its id follows from everything below it."""
+    below = "\n".join(f"{file.path} {file.oid}" for file in commit.files if file.path.startswith(f"{path}/"))
+    oid = hashlib.sha1(below.encode(), usedforsecurity=False).hexdigest()
+    return {"type": "directory", "path": path, "size": 0, "oid": oid}
+
+
+def folders_of(commit: Commit) -> set[str]:
+    """Name all folders of a commit."""
+    found = set()
+    for file in commit.files:
+        parts = file.path.split("/")
+        found |= {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+    return found
+
+
 def model_info(storage: Storage, repo: Repo, commit: Commit, *, blobs: bool) -> dict[str, Any]:
     """Show a repository as `model_info` reads it.
 
@@ -111,25 +167,23 @@ def model_info(storage: Storage, repo: Repo, commit: Commit, *, blobs: bool) -> 
         "disabled": False,
         "downloads": 0,
         "likes": 0,
-        "tags": [str(tag) for tag in card.get("tags") or []],
+        "tags": tags(card),
+        "library_name": card.get("library_name"),
+        "pipeline_tag": card.get("pipeline_tag"),
         "cardData": card,
         "siblings": [_sibling(file, blobs=blobs) for file in commit.files],
     }
 
 
 def card_data(storage: Storage, commit: Commit) -> dict[str, Any]:
-    """Read the front matter of a commit's README; empty when there is none that can be read."""
+    """Read the metadata of a commit's README; empty when there is none that can be read."""
     file = commit.file("README.md")
-    if file is None:
-        return {}
-    text = storage.works.blobs.path(file.sha256).read_text(encoding="utf-8", errors="replace")
-    if not text.startswith("---\n"):
+    if file is None or file.lfs:  # a card beyond the limit of regular files is none
         return {}
     try:
-        data = yaml.safe_load(text[4:].partition("\n---")[0])
-    except yaml.YAMLError:
+        return front_matter(storage.works.blobs.path(file.sha256).read_text(encoding="utf-8"))
+    except ValueError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _sibling(file: StoredFile, *, blobs: bool) -> dict[str, Any]:

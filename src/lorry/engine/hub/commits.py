@@ -12,8 +12,26 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from lorry.engine.hub.answers import commit_at, refusal, require_token, visible_repo
-from lorry.engine.hub.storage import Storage, StoredFile, safe_path, stored
+from lorry.engine.hub.answers import (
+    body_of,
+    commit_at,
+    number_of,
+    refusal,
+    require_token,
+    rows_of,
+    visible_repo,
+)
+from lorry.engine.hub.storage import (
+    MAIN,
+    Commit,
+    Repo,
+    Storage,
+    StoredFile,
+    clash,
+    is_deleted,
+    safe_path,
+    stored,
+)
 
 #: Files that the Hub's default .gitattributes sends through LFS, as far as models have them.
 _LFS_SUFFIXES = frozenset(
@@ -90,8 +108,8 @@ class Commits:
         repo = visible_repo(self._storage, request, owner, name)
         present = commit_at(self._storage, repo, revision)
         files = []
-        for wanted in (await request.json()).get("files", []):
-            path, size = str(wanted.get("path", "")), int(wanted.get("size", 0))
+        for wanted in rows_of(await body_of(request), "files"):
+            path, size = str(wanted.get("path", "")), number_of(wanted, "size")
             if not safe_path(path):
                 raise refusal(400, f"{path!r} can't be a path in a repository.")
             lfs = PurePosixPath(path).suffix.lower() in _LFS_SUFFIXES or size > _LFS_SIZE
@@ -107,8 +125,13 @@ class Commits:
         """Take a commit: one JSON object a line, a header first."""
         require_token(request, self._storage.works)
         repo = visible_repo(self._storage, request, owner, name)
-        commit_at(self._storage, repo, revision)
+        if revision not in (MAIN, f"refs/heads/{MAIN}"):
+            raise refusal(
+                404, f"{repo.id} has no branch {revision}; there is only {MAIN}.", "RevisionNotFound"
+            )
         changes = self._read(await _body(request))
+        present = commit_at(self._storage, repo, MAIN)
+        _check(repo, present, changes)
         made = self._storage.advance(
             repo.id, changes.title, changes.message, changes.added, changes.deleted, changes.parent
         )
@@ -128,7 +151,7 @@ class Commits:
                 changes.parent = value.get("parentCommit")
                 continue
             path = str(value.get("path", ""))
-            if not safe_path(path.rstrip("/")):
+            if not safe_path(path.removesuffix("/") if kind.startswith("deleted") else path):
                 raise refusal(400, f"{path!r} can't be a path in a repository.")
             if kind == "file":
                 changes.added.append(self._inline(path, str(value.get("content", ""))))
@@ -158,6 +181,15 @@ class Commits:
         if not there:
             raise refusal(400, f"The content of {path} (LFS object {oid[:12]}) was never uploaded.")
         return stored(path, oid, blobs.path(oid).stat().st_size)
+
+
+def _check(repo: Repo, present: Commit, changes: _Changes) -> None:
+    for gone in changes.deleted:
+        if not any(is_deleted(file.path, [gone]) for file in present.files):
+            raise refusal(404, f"{repo.id} has no {gone} that could be deleted.", "EntryNotFound")
+    kept = [file.path for file in present.files if not is_deleted(file.path, changes.deleted)]
+    if both := clash([*kept, *(file.path for file in changes.added)]):
+        raise refusal(400, f"{both} would be a file and a folder.")
 
 
 async def _body(request: Request) -> bytes:

@@ -6,19 +6,24 @@ is computed while it arrives; one that is not what it was announced as is refuse
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 import math
 import re
+import secrets
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from lorry.engine.hub.answers import refusal, require_token, visible_repo
+from lorry.engine.hub.answers import body_of, number_of, refusal, require_token, rows_of, visible_repo
 from lorry.engine.hub.storage import Storage
 
 _OID = re.compile(r"[0-9a-f]{64}")
 #: Objects above this are sent in parts.
-_PART = 64 * 1024 * 1024
+PART = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
 
 
@@ -30,19 +35,22 @@ class Lfs:
         part: Bytes of a part; objects above it are sent in parts.
     """
 
-    def __init__(self, storage: Storage, part: int = _PART) -> None:
+    def __init__(self, storage: Storage, part: int = PART) -> None:
         self._storage = storage
         self._part = part
+        # An upload's address is permission enough, as a signed address of the Hub's own storage is; so it
+        # must not follow from the digest alone. It lasts as long as this process: clients ask for each try.
+        self._secret = secrets.token_bytes(32)
 
     def router(self) -> APIRouter:
         """Make the routes."""
         router = APIRouter()
         for method, path, answer in (
             ("POST", "/{owner}/{name}.git/info/lfs/objects/batch", self.batch),
-            ("PUT", "/api/lfs/{oid}", self.put),
-            ("PUT", "/api/lfs/{oid}/parts/{number}", self.put_part),
-            ("POST", "/api/lfs/{oid}/complete", self.complete),
-            ("POST", "/api/lfs/{oid}/verify", self.verify),
+            ("PUT", "/api/lfs/{sign}/{oid}", self.put),
+            ("PUT", "/api/lfs/{sign}/{oid}/parts/{number}", self.put_part),
+            ("POST", "/api/lfs/{sign}/{oid}/complete", self.complete),
+            ("POST", "/api/lfs/{sign}/{oid}/verify", self.verify),
         ):
             router.add_api_route(path, answer, methods=[method], response_model=None)
         return router
@@ -51,19 +59,19 @@ class Lfs:
         """Say for each object where it goes; one that is here already needs no upload."""
         require_token(request, self._storage.works)
         visible_repo(self._storage, request, owner, name)
-        body = await request.json()
-        multipart = "multipart" in body.get("transfers", [])
+        body = await body_of(request)
+        multipart = "multipart" in (body.get("transfers") or [])
         base = str(request.base_url).rstrip("/")
-        objects = [self._object(wanted, base, multipart=multipart) for wanted in body.get("objects", [])]
+        objects = [self._object(wanted, base, multipart=multipart) for wanted in rows_of(body, "objects")]
         return {"transfer": "multipart" if multipart else "basic", "objects": objects, "hash_algo": "sha256"}
 
     def _object(self, wanted: dict[str, Any], base: str, *, multipart: bool) -> dict[str, Any]:
-        oid, size = str(wanted.get("oid")), int(wanted.get("size", -1))
-        if not _OID.fullmatch(oid) or size < 0:
-            raise refusal(422, f"{oid!r} is no SHA-256 of an object with {size} bytes.")
+        oid, size = str(wanted.get("oid")), number_of(wanted, "size")
+        if not _OID.fullmatch(oid):
+            raise refusal(422, f"{oid!r} is no SHA-256.")
         if self._storage.works.blobs.has(oid):
             return {"oid": oid, "size": size}
-        url = f"{base}/api/lfs/{oid}"
+        url = f"{base}/api/lfs/{self._sign(oid)}/{oid}"
         upload: dict[str, Any] = {"href": url}
         if multipart and size > self._part:
             count = math.ceil(size / self._part)
@@ -71,9 +79,9 @@ class Lfs:
             upload = {"href": f"{url}/complete", "header": {"chunk_size": str(self._part), **parts}}
         return {"oid": oid, "size": size, "actions": {"upload": upload, "verify": {"href": f"{url}/verify"}}}
 
-    async def put(self, request: Request, oid: str) -> Response:
-        """Receive a whole object. The address is the proof of permission, as with a presigned one."""
-        self._check(oid)
+    async def put(self, request: Request, sign: str, oid: str) -> Response:
+        """Receive a whole object."""
+        self._check(sign, oid)
         blobs = self._storage.works.blobs
         with blobs.incoming() as receiving:
             async for chunk in request.stream():
@@ -82,9 +90,9 @@ class Lfs:
             blobs.keep(receiving)
         return Response(status_code=200)
 
-    async def put_part(self, request: Request, oid: str, number: int) -> Response:
+    async def put_part(self, request: Request, sign: str, oid: str, number: int) -> Response:
         """Receive one part; it waits beside the others until the upload is complete."""
-        self._check(oid)
+        self._check(sign, oid)
         if not 1 <= number <= 10_000:
             raise refusal(400, f"There is no part {number}.")
         blobs = self._storage.works.blobs
@@ -94,31 +102,36 @@ class Lfs:
             kept = blobs.keep_as(receiving, self._parts(oid) / f"{number:05d}")
         return Response(status_code=200, headers={"ETag": f'"{kept.md5}"'})
 
-    async def complete(self, request: Request, oid: str) -> dict[str, Any]:
+    async def complete(self, request: Request, sign: str, oid: str) -> dict[str, Any]:
         """Put the parts together and compare with the announced digest."""
-        self._check(oid)
-        body = await request.json()
-        numbers = [int(part["partNumber"]) for part in body.get("parts", [])]
-        blobs = self._storage.works.blobs
-        paths = [self._parts(oid) / f"{number:05d}" for number in sorted(numbers)]
-        if not paths or not all(path.is_file() for path in paths):
-            raise refusal(400, f"Not all parts of {oid[:12]} were uploaded.")
-        with blobs.incoming() as receiving:
-            for path in paths:
-                with path.open("rb") as part:
-                    while chunk := part.read(_CHUNK):
-                        receiving.write(chunk)
-            self._match(oid, receiving.blob.sha256, receiving.size)
-            blobs.keep(receiving)
-        for path in paths:
-            path.unlink(missing_ok=True)
-        self._parts(oid).rmdir()
+        self._check(sign, oid)
+        body = await body_of(request)
+        numbers = sorted({number_of(part, "partNumber") for part in rows_of(body, "parts")})
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise refusal(400, f"The parts of {oid[:12]} are not numbered 1, 2, 3 and so on.")
+        await asyncio.to_thread(self._join, oid, numbers)
         return {"oid": oid}
 
-    async def verify(self, request: Request, oid: str) -> dict[str, Any]:
+    def _join(self, oid: str, numbers: Sequence[int]) -> None:
+        paths = [self._parts(oid) / f"{number:05d}" for number in numbers]
+        if not paths or not all(path.is_file() for path in paths):
+            raise refusal(400, f"Not all parts of {oid[:12]} were uploaded.")
+        blobs = self._storage.works.blobs
+        try:
+            with blobs.incoming() as receiving:
+                for path in paths:
+                    with path.open("rb") as part:
+                        while chunk := part.read(_CHUNK):
+                            receiving.write(chunk)
+                self._match(oid, receiving.blob.sha256, receiving.size)
+                blobs.keep(receiving)
+        finally:
+            shutil.rmtree(self._parts(oid), ignore_errors=True)
+
+    async def verify(self, request: Request, sign: str, oid: str) -> dict[str, Any]:
         """Confirm that an object has arrived in its full size."""
-        self._check(oid)
-        size = int((await request.json()).get("size", -1))
+        self._check(sign, oid)
+        size = number_of(await body_of(request), "size")
         blobs = self._storage.works.blobs
         if not blobs.has(oid):
             raise refusal(404, f"The object {oid[:12]} was not uploaded.")
@@ -129,10 +142,12 @@ class Lfs:
     def _parts(self, oid: str) -> Path:
         return self._storage.works.config.folder / "lfs-parts" / oid
 
-    @staticmethod
-    def _check(oid: str) -> None:
-        if not _OID.fullmatch(oid):
-            raise refusal(404, f"{oid!r} is no object.")
+    def _sign(self, oid: str) -> str:
+        return hmac.digest(self._secret, oid.encode(), "sha256").hex()
+
+    def _check(self, sign: str, oid: str) -> None:
+        if not _OID.fullmatch(oid) or not hmac.compare_digest(sign.encode(), self._sign(oid).encode()):
+            raise refusal(403, "This is not the address of an upload that was asked for.")
 
     @staticmethod
     def _match(oid: str, found: str, size: int) -> None:

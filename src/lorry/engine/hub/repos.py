@@ -8,13 +8,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from lorry.engine.hub.answers import (
+    body_of,
     commit_at,
     entry,
+    folder_entry,
+    folders_of,
     model_info,
     refusal,
     require_token,
+    token_of,
     visible_repo,
 )
+from lorry.engine.hub.cards import front_matter
 from lorry.engine.hub.storage import MAIN, OWNER, Storage, valid_repo_id
 
 
@@ -86,30 +91,26 @@ class Repos:
             raise refusal(404, f"Repository {owner}/{name} does not exist on this Hub.", "RepoNotFound")
         return JSONResponse({})
 
-    async def validate_yaml(self, request: Request) -> dict[str, Any]:
-        """Judge the front matter of a README."""
-        import yaml
-
-        content = str((await request.json()).get("content", ""))
-        front = content[4:].partition("\n---")[0] if content.startswith("---\n") else ""
+    async def validate_yaml(self, request: Request) -> JSONResponse:
+        """Judge the metadata of a README."""
         try:
-            yaml.safe_load(front)
-        except yaml.YAMLError as error:
-            return {"errors": [{"message": str(error)}], "warnings": []}
-        return {"errors": [], "warnings": []}
+            front_matter(str((await body_of(request)).get("content", "")))
+        except ValueError as error:
+            return JSONResponse({"errors": [{"message": str(error)}], "warnings": []}, 400)
+        return JSONResponse({"errors": [], "warnings": []})
 
     def index(
         self, request: Request, author: str | None = None, search: str | None = None
     ) -> list[dict[str, Any]]:
         """List the repositories that the sender may see."""
+        known = token_of(request, self._storage.works) is not None
         found = []
-        for body in self._storage.works.documents.all("repo"):
-            owner, name = body["id"].split("/")
-            if (author in (None, owner)) and (search or "").lower() in body["id"].lower():
-                repo = visible_repo(self._storage, request, owner, name)
-                found.append(
-                    model_info(self._storage, repo, commit_at(self._storage, repo, MAIN), blobs=False)
-                )
+        for repo in self._storage.repos():
+            if author not in (None, repo.id.split("/")[0]) or (search or "").lower() not in repo.id.lower():
+                continue
+            if known or not repo.private:
+                commit = commit_at(self._storage, repo, MAIN)
+                found.append(model_info(self._storage, repo, commit, blobs=False))
         return found
 
     def info(
@@ -128,7 +129,7 @@ class Repos:
     def commits(self, request: Request, owner: str, name: str, revision: str) -> list[dict[str, Any]]:
         """List the history, newest first."""
         repo = visible_repo(self._storage, request, owner, name)
-        commit_at(self._storage, repo, revision)
+        newest = commit_at(self._storage, repo, revision)
         return [
             {
                 "id": commit.oid,
@@ -137,7 +138,7 @@ class Repos:
                 "date": commit.date,
                 "authors": [{"user": OWNER}],
             }
-            for commit in self._storage.history(repo.id)
+            for commit in self._storage.history(repo.id, newest)
         ]
 
     def tree(
@@ -152,32 +153,36 @@ class Repos:
         """List files (and folders) below a folder."""
         repo = visible_repo(self._storage, request, owner, name)
         commit = commit_at(self._storage, repo, revision)
-        inside = f"{folder}/" if folder else ""
-        below = [file for file in commit.files if file.path.startswith(inside)]
-        if folder and not below:
-            raise refusal(404, f"{repo.id} has nothing at {folder}.", "EntryNotFound")
-        folders = sorted(
-            {inside + rest.split("/")[0] for file in below if "/" in (rest := file.path[len(inside) :])}
-        )
-        listed = [{"type": "directory", "path": path, "size": 0, "oid": commit.oid} for path in folders]
-        deep = [entry(file) for file in below if recursive or "/" not in file.path[len(inside) :]]
-        return [*listed, *deep]
+        inside = f"{folder.rstrip('/')}/" if folder else ""
+        files = [file for file in commit.files if file.path.startswith(inside)]
+        if folder and not files:
+            raise refusal(404, f"{repo.id} has no folder {folder}.", "EntryNotFound")
+        folders = sorted(path for path in folders_of(commit) if path.startswith(inside))
+        rows = [*(folder_entry(commit, path) for path in folders), *(entry(file) for file in files)]
+        return [row for row in rows if recursive or "/" not in row["path"][len(inside) :]]
 
     async def paths_info(
         self, request: Request, owner: str, name: str, revision: str
     ) -> list[dict[str, Any]]:
-        """Show the files that are asked for; those that are not there are left out."""
+        """Show the files and folders that are asked for; those that are not there are left out."""
         repo = visible_repo(self._storage, request, owner, name)
         commit = commit_at(self._storage, repo, revision)
         if request.headers.get("content-type", "").startswith("application/json"):
-            paths = [str(path) for path in (await request.json()).get("paths", [])]
+            paths = [str(path) for path in (await body_of(request)).get("paths") or []]
         else:
             paths = [str(path) for path in (await request.form()).getlist("paths")]
-        return [entry(file) for path in paths if (file := commit.file(path))]
+        files = {file.path: file for file in commit.files}
+        folders = folders_of(commit)
+        wanted = [path.rstrip("/") for path in paths]
+        return [
+            entry(files[path]) if path in files else folder_entry(commit, path)
+            for path in wanted
+            if path in files or path in folders
+        ]
 
 
 async def _named(request: Request) -> tuple[str, str, dict[str, Any]]:
-    body = await request.json()
-    if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+    body = await body_of(request)
+    if not isinstance(body.get("name"), str):
         raise refusal(400, "The body needs a `name`.")
     return str(body.get("organization") or OWNER), body["name"], body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,6 +88,10 @@ class Storage:
         """Count the repositories."""
         return self.works.documents.count("repo")
 
+    def repos(self) -> list[Repo]:
+        """Read all repositories, oldest first."""
+        return [Repo(**body) for body in self.works.documents.all("repo")]
+
     def repo(self, repo: str) -> Repo | None:
         """Read a repository."""
         body = self.works.documents.get("repo", repo)
@@ -117,16 +121,22 @@ class Storage:
         known = self.repo(repo)
         if known is None:
             return None
-        if revision in (MAIN, "HEAD"):
+        if revision in (MAIN, f"refs/heads/{MAIN}", "HEAD"):
             revision = known.head
         if not _COMMIT.fullmatch(revision):
             return None
         body = self.works.documents.get("commit", f"{repo}@{revision}")
         return _from_body(body) if body else None
 
-    def history(self, repo: str) -> list[Commit]:
-        """List all commits, newest first."""
-        return [_from_body(body) for body in reversed(self.works.documents.all("commit", repo))]
+    def history(self, repo: str, newest: Commit) -> list[Commit]:
+        """List the commits that led to one, that one first."""
+        line, known = [newest], {made.oid: made for made in self._commits(repo)}
+        while (parent := line[-1].parent) is not None:
+            line.append(known[parent])
+        return line
+
+    def _commits(self, repo: str) -> list[Commit]:
+        return [_from_body(body) for body in self.works.documents.all("commit", repo)]
 
     def advance(
         self,
@@ -155,7 +165,7 @@ class Storage:
             known = self.repo(repo)
             if head is None or known is None or (parent and parent != head.oid):
                 return None
-            kept = {file.path: file for file in head.files if not _is_deleted(file.path, deleted)}
+            kept = {file.path: file for file in head.files if not is_deleted(file.path, deleted)}
             kept |= {file.path: file for file in added}
             files = tuple(kept[path] for path in sorted(kept))
             made = _commit(head.oid, title, message, stamp(self.works.clock.now()), files)
@@ -169,13 +179,31 @@ class Storage:
 
 def valid_repo_id(owner: str, name: str) -> bool:
     """Tell whether these can be a repository's owner and name."""
-    return bool(_NAME.fullmatch(owner) and _NAME.fullmatch(name)) and ".." not in name and "--" not in name
+    if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)):
+        return False
+    return ".." not in name and "--" not in name and not name.endswith((".git", ".ipynb"))
 
 
 def safe_path(path: str) -> bool:
     """Tell whether a path stays inside its repository."""
     parts = path.split("/")
-    return bool(path) and not path.startswith("/") and not {"", ".", ".."} & set(parts) and "\\" not in path
+    return not {"", ".", "..", ".git"} & set(parts) and "\\" not in path and "\0" not in path
+
+
+def clash(paths: Iterable[str]) -> str | None:
+    """Find a path that would have to be a file and a folder; `None` when all fit together."""
+    files = set(paths)
+    for path in sorted(files):
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            if (folder := "/".join(parts[:depth])) in files:
+                return folder
+    return None
+
+
+def is_deleted(path: str, deleted: Iterable[str]) -> bool:
+    """Tell whether a file goes, when these paths do; one that ends with `/` is a folder."""
+    return any(path == gone or (gone.endswith("/") and path.startswith(gone)) for gone in deleted)
 
 
 def stored(path: str, sha256: str, size: int, content: bytes | None = None) -> StoredFile:
@@ -210,7 +238,3 @@ def _commit(parent: str | None, title: str, message: str, date: str, files: tupl
 
 def _from_body(body: Mapping[str, Any]) -> Commit:
     return Commit(**{**body, "files": tuple(StoredFile(**file) for file in body["files"])})
-
-
-def _is_deleted(path: str, deleted: Sequence[str]) -> bool:
-    return any(path == gone or (gone.endswith("/") and path.startswith(gone)) for gone in deleted)
