@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from lorry.delivery.durable import fault, too_old
-from lorry.errors import DiskFull, InternalError, KeyRejected, LorryError, NotWritable
+from lorry.errors import DiskFull, InternalError, KeyRejected, LorryError, NotWritable, StorageError
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_an_old_sqlite_is_known_before_it_fails(
         (sqlite3.SQLITE_FULL, DiskFull),
         (sqlite3.SQLITE_READONLY, NotWritable),
         (sqlite3.SQLITE_CANTOPEN | (2 << 8), NotWritable),
+        (sqlite3.SQLITE_NOTADB, StorageError),
         (sqlite3.SQLITE_ERROR, InternalError),
     ],
 )

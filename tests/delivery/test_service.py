@@ -25,6 +25,7 @@ from lorry.errors import (
     NothingToResume,
     ProofNoEffect,
     SourceChanged,
+    StorageError,
     Unreachable,
     WeightsRejected,
 )
@@ -292,6 +293,19 @@ async def test_one_home_has_one_runtime(bench: Bench, tmp_path: Path) -> None:
                 pass
     async with bench.open(tmp_path / "other"):
         pass
+
+
+async def test_a_damaged_durable_file_is_named(bench: Bench) -> None:
+    """Something else in the durable file's place is an error that names it; moved away, all goes on."""
+    damaged = bench.home / "deliveries.sqlite"
+    damaged.write_bytes(b"<html>" * 1000)
+    with pytest.raises(StorageError, match=r"deliveries\.sqlite is damaged") as caught:
+        async with bench.open():
+            pass
+    assert "Move the file away" in caught.value.fix
+    damaged.unlink()
+    async with bench.open() as deliveries:
+        assert (await deliveries.ship(bench.source, "tok")).state is PlacementState.READY
 
 
 async def test_the_runtime_says_nothing_at_the_terminal(

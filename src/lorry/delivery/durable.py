@@ -16,12 +16,21 @@ import sqlite3
 import sys
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorry.errors import DiskFull, ExtraMissing, HomeBusy, InternalError, LorryError, NotWritable
+from lorry.errors import (
+    DiskFull,
+    ExtraMissing,
+    HomeBusy,
+    InternalError,
+    LorryError,
+    NotWritable,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -67,8 +76,9 @@ class Runtime:
         if not _THE_RUNTIME.acquire(blocking=False):
             raise HomeBusy("This process already runs deliveries, and can run those of one home at a time.")
         try:
-            self._dbos = await asyncio.to_thread(_load)
-            await self._launch()
+            with self._translated():
+                self._dbos = await asyncio.to_thread(_load)
+                await self._launch()
         except BaseException:
             await self._shut()
             raise
@@ -109,7 +119,7 @@ class Runtime:
         from dbos import SetWorkflowID
 
         workflow = f"{prefix}{uuid.uuid4().hex[:12]}"
-        with SetWorkflowID(workflow):
+        with self._translated(), SetWorkflowID(workflow):
             await self._dbos.start_workflow_async(self._workflows[name], values)
         return await self._task(workflow)
 
@@ -119,31 +129,35 @@ class Runtime:
         if running is not None and not running.done():
             return running
         self._tasks.pop(workflow, None)
-        await self._dbos.resume_workflow_async(workflow, queue_name=_QUEUE)
+        with self._translated():
+            await self._dbos.resume_workflow_async(workflow, queue_name=_QUEUE)
         return await self._task(workflow)
 
     async def unfinished(self, prefix: str) -> list[str]:
         """List the ids of this version's unfinished workflows that begin with `prefix`, oldest first."""
-        found = await self._dbos.list_workflows_async(
-            workflow_id_prefix=prefix,
-            status=_UNFINISHED,
-            app_version=_VERSION,
-            load_input=False,
-            load_output=False,
-        )
-        return [row.workflow_id for row in found]
+        return await self._list(workflow_id_prefix=prefix, status=_UNFINISHED, app_version=_VERSION)
 
     async def discard(self, *prefixes: str) -> None:
         """Stop and forget every workflow whose id begins with one of `prefixes`."""
-        found = await self._dbos.list_workflows_async(
-            workflow_id_prefix=list(prefixes), load_input=False, load_output=False
-        )
-        workflows = [row.workflow_id for row in found]
+        workflows = await self._list(workflow_id_prefix=list(prefixes))
         if not workflows:
             return
-        await self._dbos.cancel_workflows_async(workflows)
-        await self._end([task for workflow in workflows if (task := self._tasks.pop(workflow, None))])
-        await self._dbos.delete_workflows_async(workflows)
+        with self._translated():
+            await self._dbos.cancel_workflows_async(workflows)
+            await self._end([task for workflow in workflows if (task := self._tasks.pop(workflow, None))])
+            await self._dbos.delete_workflows_async(workflows)
+
+    async def _list(self, **wanted: Any) -> list[str]:
+        with self._translated():
+            found = await self._dbos.list_workflows_async(load_input=False, load_output=False, **wanted)
+        return [row.workflow_id for row in found]
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise fault(error, self._home) from error
 
     async def step(self, name: str, act: Callable[[], Awaitable[Values]]) -> Values:
         """Run one step of the present workflow: at least once, and never again once its answer is kept."""
@@ -271,4 +285,7 @@ def fault(error: BaseException, home: Path) -> LorryError:
         return DiskFull(f"No space is left for {file}.", evidence=evidence)
     if code is not None and code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
         return NotWritable(f"{file} can't be written.", evidence=evidence)
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        fix = "Move the file away; a delivery that it knew is adopted when you ship the model again."
+        return StorageError(f"{file} is damaged.", fix=fix, evidence=evidence)
     return InternalError(f"The durable runtime failed: {type(error).__name__}: {error}", evidence=evidence)
