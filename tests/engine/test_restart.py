@@ -35,6 +35,21 @@ def test_a_phase_goes_on_where_it_stood(home: Path, clock: ManualClock, weights:
         assert api.done("GET", path)["data"][0]["validationStatus"].endswith("SUCCESS")
 
 
+def test_old_requests_are_forgotten(home: Path, clock: ManualClock, weights: Path) -> None:
+    """What analytics count is kept for 30 days, so that a busy home does not grow without end."""
+    with opened(home, clock) as api:
+        endpoint, _ = api.served(weights)
+        assert api.pictures("local/tok").status_code == 200
+        clock.advance(29 * 86400)
+        assert api.pictures("local/tok").status_code == 200
+    path = f"/endpoints/{endpoint['id']}/analytics"
+    for days, left in ((0, "2"), (2, "1")):
+        clock.advance(days * 86400)
+        with opened(home, clock) as api:
+            answer = api.done("GET", path, startTime="2026-01-01T00:00:00Z")
+            assert answer["metrics"]["requestMetrics"]["totalRequests"] == left
+
+
 def test_an_upload_goes_on_after_a_restart(home: Path, clock: ManualClock, weights: Path) -> None:
     """A part that was taken before the restart need not be sent again."""
     data = weights.read_bytes()

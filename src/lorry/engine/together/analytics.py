@@ -21,6 +21,9 @@ _BUCKET = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 _UNIT = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _MOST_BUCKETS = 10_000
 
+#: How long a request is remembered; older ones are swept away when the engine starts.
+MEMORY = timedelta(days=30)
+
 
 class Analytics:
     """The figures of one engine's endpoints."""
@@ -29,6 +32,7 @@ class Analytics:
         self._works = works
         self._shelves = shelves
         self._endpoints = endpoints
+        self._sweep()
 
     def router(self) -> APIRouter:
         """Make the route."""
@@ -73,6 +77,13 @@ class Analytics:
         if series:
             answer["timeSeries"] = time_series(rows, start, bucket)
         return answer
+
+    def _sweep(self) -> None:
+        now = self._works.clock.now()
+        with self._works.documents.transaction():
+            for row in self._shelves.requests.all():
+                if now - moment_of(row.created_at) > MEMORY:
+                    self._shelves.requests.delete(row.id)
 
 
 def metrics(rows: Sequence[RequestRecord], span: timedelta) -> dict[str, Any]:
