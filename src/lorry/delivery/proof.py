@@ -5,14 +5,14 @@
 255".
 
 **The threshold** is `max(1.0, 4 x noise)`. Two pictures of one seed without the adapter show the noise of
-the platform itself: nothing on the embedded engine (bit-identical), some tenths of a level where kernels
-or batches vary. Painters hand out PNG, which adds nothing. Should a platform encode JPEG inside (Together's
-default, dossier 3.1), equal pictures stay equal after it, so 0 stays 0; and rounding can move a level by 1 at
-most where pictures differ by less, which the floor of 1.0 covers. Four times the noise keeps an unlucky
+the platform itself: nothing on the embedded engine (bit-identical), some tenths of a level where kernels or
+batches vary. Painters hand out PNG, which adds nothing. Should a platform encode JPEG inside (Together's
+default, dossier 3.1), equal pictures stay equal after it, so 0 stays 0; and rounding can move a level by 1
+at most where pictures differ by less, which the floor of 1.0 covers. Four times the noise keeps an unlucky
 pair from passing. An adapter that does nothing gives 0 or the noise. Measured with the two sample adapters
 on the embedded engine, one prompt and seed: at full strength 46 (a subject) and 120 (a style) levels, at a
-tenth of it 13 and 12, at a fiftieth 1.5 and 1.9, at a hundredth 0.7 and 1.0: what the floor turns away, nobody
-sees.
+tenth of it 13 and 12, at a fiftieth 1.5 and 1.9, at a hundredth 0.7 and 1.0: what the floor turns away,
+nobody sees.
 
 **Several seeds**: a mean over the picture can drown a small change, so up to three seeds are tried and the
 first that passes counts. An adapter without effect is below on all of them.
