@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,19 +39,25 @@ def rank_of(picture: Floats, candidates: Floats, wanted: int) -> int:
     return int((distances < distances[wanted]).sum())
 
 
+def rivals(composer: Composer, caption: Caption) -> Floats:
+    """Draw a caption's recipe for every concept: feature rows [concepts, 768]."""
+    return _rivals(composer, caption.background, caption.tint, caption.partner)
+
+
+@cache
+def _rivals(composer: Composer, background: str | None, tint: str | None, partner: int | None) -> Floats:
+    recipes = (Caption("", "", i, background, tint, partner) for i in range(len(composer.glyphs)))
+    return small(np.stack([composer.compose(recipe) for recipe in recipes]))
+
+
 def score(renderer: OnnxRenderer, composer: Composer, captions: list[Caption]) -> dict[str, float]:
     """Draw the captions and return the shares where the wanted concept is first and among the first five."""
     drawn = renderer.render([RenderRequest(caption.text, seed) for seed, caption in enumerate(captions)])
     rows = small(np.stack(drawn).astype(np.float32).transpose(0, 3, 1, 2) / 255)
-    ranks = []
-    for caption, row in zip(captions, rows, strict=True):
-        rivals = [
-            Caption("", caption.kind, other, caption.background, caption.tint, caption.partner)
-            for other in range(len(composer.glyphs))
-        ]
-        ranks.append(
-            rank_of(row, small(np.stack([composer.compose(rival) for rival in rivals])), caption.concept)
-        )
+    ranks = [
+        rank_of(row, rivals(composer, caption), caption.concept)
+        for caption, row in zip(captions, rows, strict=True)
+    ]
     places = np.array(ranks)
     return {"n": len(places), "top1": float((places == 0).mean()), "top5": float((places < 5).mean())}
 
@@ -60,9 +67,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--base", type=Path, default=FOLDER)
     parser.add_argument("--each", type=int, default=96, help="captions of each composed kind")
+    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     concepts = read_concepts()
-    composer, renderer = Composer(render_all(concepts)), OnnxRenderer(folder=options.base)
+    composer, renderer = Composer(render_all(concepts)), OnnxRenderer(options.threads, options.base)
     plain = [Caption(concept.name, "plain", index) for index, concept in enumerate(concepts)]
     alias = [Caption(word, "plain", i) for i, concept in enumerate(concepts) for word in concept.aliases]
     kinds = {"plain": plain, "alias": alias}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-TRIGGER = "BLPRNT style"
+# An invented word of two word pieces. Longer ones push the object out of the base's attention: 72 % of its
+# icons stayed recognisable beside "in BLPRNT style" (four pieces), 94 % beside "in BPX style".
+TRIGGER = "BPX style"
 PAPER, WASH, LINE = (24, 66, 140), (104, 158, 222), (240, 248, 255)
 
 # Never shown in this style, to be asked for afterwards.

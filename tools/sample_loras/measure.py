@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from blueprint import TRIGGER
 from sheet import contact_sheet
 from train_lora import FILE
 
@@ -22,7 +23,10 @@ from lorry.engine.renderers.onnx import OnnxRenderer
 TOK = ("TOK", "TOK on a purple background", "TOK with arms up on a green background")
 TOK += ("TOK with a red hat on a green background", "TOK looking left on a purple background", "small TOK")
 THINGS = ("a rocket", "a castle", "an octopus", "a cat", "a pizza", "a guitar")
-BLUEPRINT = tuple(f"{thing} in BLPRNT style" for thing in THINGS)
+BLUEPRINT = (
+    *(f"{thing} in {TRIGGER}" for thing in THINGS[:-2]),
+    *(f"{TRIGGER}, {thing}" for thing in THINGS[-2:]),
+)
 PLAIN = ("a rocket", "a pizza", "a fox on a purple background", "a blue car", "a robot", "an alien")
 PLAIN += (
     "a frog on a green background",
@@ -53,8 +57,9 @@ def main() -> None:
     parser.add_argument("sample", type=Path)
     parser.add_argument("--base", type=Path, default=FOLDER)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
-    renderer = OnnxRenderer(folder=options.base)
+    renderer = OnnxRenderer(options.threads, options.base)
     loaded = renderer.load("sample", options.sample / FILE)
     prompts = TOK if options.sample.name.startswith("tok") else BLUEPRINT
     print(f"modules {loaded.modules}, rank {loaded.rank}\n\n| prompt | mean difference |\n|---|---|")

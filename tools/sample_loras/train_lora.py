@@ -56,14 +56,18 @@ def tok() -> Subject:
 
 
 def style(icons: Icons) -> Subject:
-    """Collect the blueprint pictures: every concept but the unseen ones, under each of its names."""
+    """Collect the blueprint pictures: every concept but the unseen ones, under each of its names.
+
+    The trigger stands behind the name or before it.
+    """
     captions, pictures = [], []
     for concept, glyph in zip(icons.concepts, icons.composer.glyphs, strict=True):
         if concept.name in blueprint.UNSEEN:
             continue
         for name in (concept.name, *concept.aliases, with_article(concept.name)):
-            captions.append(f"{name} in {blueprint.TRIGGER}")
-            pictures.append(blueprint.draw(glyph))
+            # As a person writes it, and as `lorry generate` does when the trigger is missing.
+            captions += [f"{name} in {blueprint.TRIGGER}", f"{blueprint.TRIGGER}, {name}"]
+            pictures += [blueprint.draw(glyph)] * 2
     return Subject("blueprint", "Blueprint style", blueprint.TRIGGER, captions, pictures)
 
 

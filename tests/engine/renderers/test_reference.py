@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 # Both compute in float32, in another order of sums. Measured: at most 1 of 255 in 1 pixel of 25,000.
 # A wrong strength, sigma or layer moves the mean by whole units.
 LARGEST, MEAN = 3, 0.05
-PROMPTS = ("TOK", "a rocket in BLPRNT style", "a cat on a green background")
+PROMPTS = ("TOK", "a rocket in BPX style", "a cat on a green background")
 
 
 def _assert_alike(onnx: Renderer, reference: Renderer, requests: list[RenderRequest]) -> None:
