@@ -6,33 +6,40 @@ The only module that names huggingface_hub. Its faults become `lorry.errors` in 
 from __future__ import annotations
 
 import asyncio
-import errno
+import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lorry.delivery.ports import Publication, Published
 from lorry.errors import (
     AccessDenied,
     AnswerLost,
     Conflict,
-    DiskFull,
     KeyRejected,
     LorryError,
     NotThere,
-    NotWritable,
-    PlatformFault,
-    RateLimited,
     RequestRefused,
+    SourceNotFound,
     Unreachable,
 )
-from lorry.publication import TAG, model_card
+from lorry.publication import TAG, from_disk, kind_of, model_card
 
 if TYPE_CHECKING:
+    import httpx2
     from huggingface_hub import HfApi
 
 #: What the Hub itself puts into a new repository; a repository with nothing else is empty.
 _EMPTY = frozenset({".gitattributes"})
+#: Seconds until an engine on this machine has to answer; it may be putting gigabytes together.
+_PATIENCE = 600
+#: The client keeps its settings in its modules, one set for the whole process: who changes them takes this.
+_SETTINGS = threading.Lock()
+_KEY_FIX = "Set a valid HF_TOKEN (LORRY_ENGINE_KEY for the embedded engine) and run it again."
+#: Whose exceptions are the client's.
+_CLIENT = frozenset({"huggingface_hub", "httpx2", "httpcore2", "hf_xet"})
 
 
 class HubPublisher:
@@ -78,19 +85,18 @@ class HubPublisher:
         await asyncio.to_thread(self._withdraw, repo)
 
     def _publish(self, publication: Publication) -> Published:
-        with self._translated(publication.repo):
+        with self._translated(publication.repo), _settled(self._endpoint, xet=self._xet):
             api = self._api()
+            operations = _operations(publication)
             repo = _qualified(api, publication.repo)
             if _state(api, repo) == "foreign":
                 raise _not_ours(repo)
             api.create_repo(repo, private=publication.private, exist_ok=True)
-            made = api.create_commit(
-                repo, _operations(publication), commit_message=f"Publish {publication.digest[:12]}"
-            )
+            made = api.create_commit(repo, operations, commit_message=f"Publish {publication.digest[:12]}")
             return Published(repo, made.oid, f"{self._endpoint}/{repo}")
 
     def _withdraw(self, repo: str) -> None:
-        with self._translated(repo):
+        with self._translated(repo), _settled(self._endpoint, xet=self._xet):
             api = self._api()
             full = _qualified(api, repo)
             state = _state(api, full)
@@ -100,17 +106,13 @@ class HubPublisher:
                 api.delete_repo(full, missing_ok=True)
 
     def _api(self) -> HfApi:
-        import logging
+        from huggingface_hub import HfApi
 
-        from huggingface_hub import HfApi, constants
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-
-        # The client takes these three from its modules, not as arguments. Progress and retries are told by our
-        # journal; a Hub that does not speak Xet has to be asked in plain LFS.
-        constants.HF_HUB_DISABLE_XET = not self._xet
-        disable_progress_bars()
-        logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
-        return HfApi(endpoint=self._endpoint, token=self._token or False, library_name="lorry")
+        if not self._token:  # the client would take a stored login instead
+            raise KeyRejected(
+                f"There is no token for {self._endpoint}.", fix=_KEY_FIX, evidence={"hub": self._endpoint}
+            )
+        return HfApi(endpoint=self._endpoint, token=self._token, library_name="lorry")
 
     @contextmanager
     def _translated(self, repo: str) -> Iterator[None]:
@@ -125,6 +127,56 @@ class HubPublisher:
             raise known from error
 
 
+@contextmanager
+def _settled(endpoint: str, *, xet: bool) -> Iterator[None]:
+    """Set the client up for one Hub, and leave it as it was found.
+
+    What it takes from its modules and not as arguments: whether to use Xet (a Hub that does not speak it has
+    to be asked in plain LFS), its progress bars and warnings (our journal tells), and its HTTP client.
+    """
+    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub.utils import _http
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    logger = logging.getLogger("huggingface_hub")
+    with _SETTINGS:
+        before = constants.HF_HUB_DISABLE_XET, logger.level, _http._GLOBAL_CLIENT_FACTORY
+        # Who set the client's own variable for the bars has decided; it warns whoever tries to overrule.
+        bars = constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
+        try:
+            constants.HF_HUB_DISABLE_XET = not xet
+            logger.setLevel(logging.CRITICAL)
+            if bars:
+                disable_progress_bars()
+            if _on_this_machine(endpoint):
+                set_client_factory(_direct)
+            yield
+        finally:
+            constants.HF_HUB_DISABLE_XET = before[0]
+            logger.setLevel(before[1])
+            if bars:
+                enable_progress_bars()
+            if _on_this_machine(endpoint):
+                set_client_factory(before[2])
+
+
+def _direct() -> httpx2.Client:
+    import httpx2
+
+    # No proxy of the environment reaches this machine, and HF_HUB_OFFLINE is not about it: the client's own
+    # hook would refuse. Reading the authorities takes 50 ms and serves nothing here.
+    return httpx2.Client(trust_env=False, verify=False, follow_redirects=True, timeout=_PATIENCE)
+
+
+def _on_this_machine(endpoint: str) -> bool:
+    url = urlsplit(endpoint)
+    return url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def translate(
     error: BaseException, endpoint: str, repo: str, unreachable: type[Unreachable] = Unreachable
 ) -> LorryError | None:
@@ -136,26 +188,41 @@ def translate(
         repo: The repository concerned.
         unreachable: What stands for a Hub that does not answer.
     """
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError
 
+    if type(error) is RuntimeError and error.__cause__ is not None:  # how it wraps a fault of one file
+        return translate(error.__cause__, endpoint, repo, unreachable)
     evidence: dict[str, Any] = {"hub": endpoint, "repo": repo, "error": type(error).__name__}
     if isinstance(error, HfHubHTTPError):
         return _from_status(error, evidence)
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | OfflineModeIsEnabled):
-        return unreachable(f"Nothing answers at {endpoint}.", evidence=evidence)
-    if isinstance(
-        error, httpx2.HTTPError | httpx2.InvalidURL | ConnectionError | TimeoutError | RuntimeError
-    ):
-        # Xet reports its faults as plain ConnectionError and RuntimeError ("LoRA weight files", 3.2).
-        return AnswerLost(f"The connection to {endpoint} broke: {error}", evidence=evidence)
-    if isinstance(error, HFValidationError):
-        return RequestRefused(f"{repo!r} can't be a repository at {endpoint}: {error}", evidence=evidence)
+    for classes, kind, sentence in _meanings(unreachable):
+        if isinstance(error, classes):
+            return kind(sentence.format(hub=endpoint, repo=repo, error=error), evidence=evidence)
     if isinstance(error, OSError):
-        return _from_disk(error, evidence)
-    if isinstance(error, ValueError):  # the client's own checks of a card or an answer
-        return RequestRefused(f"The upload to {repo} was refused: {error}", evidence=evidence)
+        return from_disk(error, evidence)
+    if type(error).__module__.partition(".")[0] in _CLIENT:
+        return RequestRefused(f"The client of {endpoint} gave up on {repo}: {error}", evidence=evidence)
     return None
+
+
+def _meanings(unreachable: type[Unreachable]) -> list[tuple[Any, type[LorryError], str]]:
+    """Say what exceptions mean that are no answers of the Hub; the first that fits counts."""
+    import httpx2
+    from huggingface_hub import errors
+
+    never = (errors.OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
+    address = (httpx2.InvalidURL, httpx2.UnsupportedProtocol)
+    # Xet reports its faults as plain ConnectionError and RuntimeError ("LoRA weight files", 3.2).
+    cut = (httpx2.HTTPError, ConnectionError, TimeoutError, RuntimeError)
+    return [
+        (never, unreachable, "Nothing answers at {hub}: {error}"),
+        (errors.LocalTokenNotFoundError, KeyRejected, "There is no token for {hub}."),
+        (address, RequestRefused, "{hub} can't be the address of a Hub: {error}"),
+        (cut, AnswerLost, "The connection to {hub} broke: {error}"),
+        (errors.HFValidationError, RequestRefused, "{repo!r} can't be a repository at {hub}: {error}"),
+        # The client's own checks of a card or an answer.
+        (ValueError, RequestRefused, "The upload to {repo} was refused: {error}"),
+    ]
 
 
 def _from_status(error: Any, evidence: dict[str, Any]) -> LorryError:
@@ -172,32 +239,14 @@ def _from_status(error: Any, evidence: dict[str, Any]) -> LorryError:
     if status == 401:
         return KeyRejected(
             f"{where} rejected the token: {reason}",
-            fix="Set a valid HF_TOKEN (LORRY_ENGINE_KEY for the embedded engine) and run it again.",
+            fix=_KEY_FIX,
             evidence=evidence,
         )
     if isinstance(error, RepositoryNotFoundError):
         return NotThere(
             f"{evidence['repo']} is not at {where}, or this token may not see it.", evidence=evidence
         )
-    kinds: dict[int, type[LorryError]] = {
-        403: AccessDenied,
-        404: NotThere,
-        409: Conflict,
-        412: Conflict,
-        429: RateLimited,
-        507: PlatformFault,
-    }
-    kind = kinds.get(status, PlatformFault if status >= 500 else RequestRefused)
-    return kind(f"{where} answered {status}: {reason}", evidence=evidence)
-
-
-def _from_disk(error: OSError, evidence: dict[str, Any]) -> LorryError:
-    file = str(error.filename or "")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"No space is left while publishing {evidence['repo']}.", evidence=evidence)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return NotWritable(f"{file or 'A file'} can't be opened: {error.strerror}.", evidence=evidence)
-    return AnswerLost(f"Publishing {evidence['repo']} broke off: {error}", evidence=evidence)
+    return kind_of(status)(f"{where} answered {status}: {reason}", evidence=evidence)
 
 
 def _qualified(api: HfApi, repo: str) -> str:
@@ -223,6 +272,9 @@ def _state(api: HfApi, repo: str) -> str:
 def _operations(publication: Publication) -> list[Any]:
     from huggingface_hub import CommitOperationAdd
 
+    for file in publication.files:
+        if not file.path.is_file():
+            raise SourceNotFound(f"{file.path} is not there any more.", evidence={"path": str(file.path)})
     card = model_card(
         repo=publication.repo.rpartition("/")[2],
         base=publication.base,
