@@ -21,6 +21,7 @@ LorryError
 │   ├── Conflict              conflict
 │   ├── RequestRefused        request_refused
 │   ├── RateLimited           rate_limited           retryable
+│   ├── PlatformFull          platform_full
 │   └── PlatformFault         platform_fault         retryable; the call may have acted
 ├── DeliveryError             a delivery can't go on
 │   ├── RevisionRejected      revision_rejected
@@ -234,6 +235,13 @@ class RateLimited(PlatformError):
     code = "rate_limited"
     retryable = True
     default_fix = "Wait a minute and run the same command again."
+
+
+class PlatformFull(PlatformError):
+    """The platform has no space left to store what was sent (507)."""
+
+    code = "platform_full"
+    default_fix = "Free some space where the platform keeps its state, then run the same command again."
 
 
 class PlatformFault(PlatformError):

@@ -33,7 +33,10 @@ def test_piped_output_is_one_plain_line_a_step() -> None:
 
 def test_a_failed_step_is_marked() -> None:
     """A step that fails says so where it happened."""
-    assert "FAIL  deploy" in _shown(Event("tok", "delivery", "deploy", "failed", "No capacity.", AT, 1.0))
+    error = {"error": {"code": "deployment_failed"}}
+    said = _shown(Event("tok", "delivery", "deploy", "failed", "No capacity.", AT, 1.0, error))
+    assert "FAIL  deploy" in said
+    assert "deployment_failed" in said
 
 
 def test_a_terminal_sees_bytes_move() -> None:

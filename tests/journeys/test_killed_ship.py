@@ -48,7 +48,7 @@ def _exactly(engine: RunningEngine, count: int) -> None:
 
 
 def test_killed_after_any_step_it_ends_with_exactly_one_of_each(tmp_path: Path) -> None:
-    """For every step: SIGKILL after it, then `resume` or `ship` again, gives one model, endpoint, deployment."""
+    """SIGKILL after any step, then `resume` or `ship` again, gives one model, endpoint and deployment."""
     terminal = Terminal(tmp_path, tmp_path / "home")
     with running_engine(tmp_path / "engine") as engine:
         os.environ["LORRY_ENGINE_URL"] = engine.url

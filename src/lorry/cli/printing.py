@@ -47,7 +47,8 @@ def report_lines(report: WeightsReport) -> list[str]:
     lines = [report.summary.file, *pairs(_summary_rows(report.summary)), ""]
     for finding in report.findings:
         lines += _finding_lines(finding)
-    return [*lines, _verdict(report)]
+    gap = [""] if report.findings else []
+    return [*lines, *gap, _verdict(report)]
 
 
 def _summary_rows(summary: WeightsSummary) -> list[tuple[str, str | None]]:

@@ -50,7 +50,9 @@ class Steps:
         if event.action == "done":
             self._line("[green]ok[/green]  ", event)
         elif event.action == "failed":
-            self._line("[red]FAIL[/red]", event)
+            # The sentence follows as the command's error; here its code says which step met it.
+            code = str(event.data.get("error", {}).get("code", "")) or event.message
+            self._print("[red]FAIL[/red]", event.subject, event.seconds, code)
         elif event.action in _NOTES:
             self._line("    ", event)
         elif self._status is not None:

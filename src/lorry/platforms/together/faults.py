@@ -28,6 +28,7 @@ from lorry.errors import (
     OutOfCredit,
     PlatformError,
     PlatformFault,
+    PlatformFull,
     RateLimited,
     RequestRefused,
     Unreachable,
@@ -41,6 +42,7 @@ _BY_STATUS: Mapping[int, type[PlatformError]] = {
     404: NotThere,
     409: Conflict,
     429: RateLimited,
+    507: PlatformFull,  # Insufficient Storage (RFC 4918, 11.5)
 }
 
 #: No byte of the request left us: no connection, no free one in the pool, or an address that can't be used.
