@@ -13,6 +13,19 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables."""
+    _models()
+    _placements()
+    _events()
+    _intents()
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    for table in ("intents", "events", "placements", "models"):
+        op.drop_table(table)
+
+
+def _models() -> None:
     op.create_table(
         "models",
         sa.Column("name", sa.String(40), nullable=False),
@@ -25,6 +38,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(40), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_models"),
     )
+
+
+def _placements() -> None:
     op.create_table(
         "placements",
         sa.Column("model", sa.String(40), nullable=False),
@@ -37,6 +53,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.String(40), nullable=False),
         sa.PrimaryKeyConstraint("model", name="pk_placements"),
     )
+
+
+def _events() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.Integer, nullable=False),
@@ -52,6 +71,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_model_id", "events", ["model", "id"])
+
+
+def _intents() -> None:
     op.create_table(
         "intents",
         sa.Column("key", sa.String(120), nullable=False),
@@ -59,9 +81,3 @@ def upgrade() -> None:
         sa.Column("result", sa.JSON),
         sa.PrimaryKeyConstraint("key", name="pk_intents"),
     )
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    for table in ("intents", "events", "placements", "models"):
-        op.drop_table(table)
