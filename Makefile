@@ -37,7 +37,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "Installing Lorry into $(VENV): about 400 MB on disk, no torch. This takes one to two minutes, once."
+	@echo "Installing Lorry into $(VENV): 100 MB to download, 400 MB on disk, no torch. Once, a minute or so."
 	@$(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
