@@ -168,6 +168,14 @@ def test_a_reader_never_sees_half_a_note(home: Path) -> None:
     writer.join()
 
 
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """A connection says that it is TCP, which is what makes asyncio send small answers at once."""
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost", "[::1]:80", "LOCALHOST:1"])
 def test_loopback_names_are_answered(host: str) -> None:
     """Every way to write a loopback address counts as one."""
