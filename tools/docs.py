@@ -31,7 +31,7 @@ def errors_page() -> str:
             "# Errors",
             "",
             "Every error has a stable code, one sentence that names the cause, evidence, and the next",
-            'step. With `--json` the same is printed as',
+            "step. With `--json` the same is printed as",
             '`{"error": {"code", "message", "fix", "retryable", "evidence"}}`.',
             "Exit status: 2 for wrong usage, 1 for everything else, 130 after Ctrl-C.",
             "",
