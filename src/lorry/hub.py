@@ -87,8 +87,8 @@ class HubPublisher:
     def _publish(self, publication: Publication) -> Published:
         with self._translated(publication.repo), _settled(self._endpoint, xet=self._xet):
             api = self._api()
-            operations = _operations(publication)
             repo = _qualified(api, publication.repo)
+            operations = _operations(publication, repo)
             if _state(api, repo) == "foreign":
                 raise _not_ours(repo)
             api.create_repo(repo, private=publication.private, exist_ok=True)
@@ -269,14 +269,14 @@ def _state(api: HfApi, repo: str) -> str:
     return "ours" if TAG in (info.tags or []) else "foreign"
 
 
-def _operations(publication: Publication) -> list[Any]:
+def _operations(publication: Publication, repo: str) -> list[Any]:
     from huggingface_hub import CommitOperationAdd
 
     for file in publication.files:
         if not file.path.is_file():
             raise SourceNotFound(f"{file.path} is not there any more.", evidence={"path": str(file.path)})
     card = model_card(
-        repo=publication.repo.rpartition("/")[2],
+        repo=repo,
         base=publication.base,
         trigger=publication.trigger,
         digest=publication.digest,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +165,35 @@ async def test_no_proxy_stands_between_us_and_this_machine(
     published = await publisher.publish(publication())
     assert published.repo == "local/tok"
     assert KEY not in published.url
+
+
+#: Publishes in a process of its own, where the client reads its environment anew.
+_PROGRAM = """
+import asyncio, hashlib, sys
+from pathlib import Path
+from lorry.delivery.ports import Publication, UploadFile
+from lorry.hub import HubPublisher
+path = Path(sys.argv[2])
+publisher = HubPublisher(sys.argv[1], sys.argv[3], xet=False)
+files = (UploadFile(path.name, path),)
+asyncio.run(publisher.publish(Publication("tok", files, "base", "tok", "0" * 64)))
+"""
+
+
+@pytest.mark.parametrize("more", [{}, {"HF_HUB_OFFLINE": "1"}, {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}])
+def test_it_prints_nothing_and_leaves_nothing_in_the_home(
+    official: HfApi, publication: Make, tmp_path: Path, more: dict[str, str]
+) -> None:
+    """No bars, no warnings, no cache, no login; and `offline` is not about this machine."""
+    path = publication().files[0].path
+    kept = tmp_path / "hf"
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, official.endpoint, str(path), KEY],
+        env={**os.environ, "HF_HOME": str(kept), **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert official.repo_exists("local/tok")
+    assert not kept.exists()

@@ -28,7 +28,12 @@ AWKWARD = [
 def card(trigger: str | None = "tok", base: str = "lorry/base", license_id: str | None = None) -> str:
     """Write a card."""
     return model_card(
-        repo="tok", base=base, trigger=trigger, digest=DIGEST, weights="w.safetensors", license_id=license_id
+        repo="local/tok",
+        base=base,
+        trigger=trigger,
+        digest=DIGEST,
+        weights="w.safetensors",
+        license_id=license_id,
     )
 
 
@@ -62,7 +67,14 @@ def test_the_card_says_what_a_reader_needs() -> None:
     assert found["library_name"] == "diffusers"
     assert found["pipeline_tag"] == "text-to-image"
     assert found["tags"] == ["lora", "text-to-image", "diffusers", TAG]
-    for fact in ("lorry/base", "`tok`", DIGEST, 'weight_name="w.safetensors"'):
+    assert "\n# tok\n" in text
+    for fact in (
+        'load_lora_weights("local/tok"',
+        "lorry/base",
+        "`tok`",
+        DIGEST,
+        'weight_name="w.safetensors"',
+    ):
         assert fact in text
 
 

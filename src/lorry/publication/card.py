@@ -14,7 +14,7 @@ def model_card(
     """Write the card of a LoRA (format: Hugging Face documentation, "Model cards").
 
     Args:
-        repo: Name of the repository, without its owner.
+        repo: The repository, `owner/name`.
         base: Public id of the base model.
         trigger: The trigger word, if any.
         digest: SHA-256 of the weights, hex.
@@ -35,7 +35,7 @@ def model_card(
     prompt = f"{trigger} …" if trigger else "…"
     said = f"Put the trigger word {_code(trigger)} into the prompt." if trigger else "It has no trigger word."
     body = f"""
-# {repo}
+# {repo.rpartition("/")[2]}
 
 A LoRA for {_code(base)}. {said}
 
@@ -43,7 +43,7 @@ A LoRA for {_code(base)}. {said}
 from diffusers import DiffusionPipeline
 
 pipeline = DiffusionPipeline.from_pretrained({_python(base)})
-pipeline.load_lora_weights("OWNER/{repo}", weight_name={_python(weights)})
+pipeline.load_lora_weights("{repo}", weight_name={_python(weights)})
 picture = pipeline({_python(prompt)}).images[0]
 ```
 

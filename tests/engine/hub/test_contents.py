@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from lorry.engine.hub.storage import clash, safe_path
 from lorry.engine.testing import RunningEngine, running_engine
@@ -157,12 +159,16 @@ def test_the_header_says_what_it_is(client: HfApi, repo: str) -> None:
     assert (small.etag, small.size) == (GIT_ID_OF_TEXT, 4)
 
 
-def test_the_client_reads_a_safetensors_header(client: HfApi, repo: str, weights: Path) -> None:
-    """A remote header is read in ranges, in one request and in two when it is long."""
-    client.upload_file(path_or_fileobj=weights, path_in_repo=weights.name, repo_id=REPO)
-    metadata = client.parse_safetensors_file_metadata(REPO, weights.name)
-    assert metadata.tensors
-    assert all(name.startswith("transformer.") for name in metadata.tensors)
+@pytest.mark.parametrize("tensors", [1, 3000])
+def test_the_client_reads_a_safetensors_header(
+    client: HfApi, repo: str, tmp_path: Path, tensors: int
+) -> None:
+    """A remote header is read in ranges: in one request, and in two when it is above 100 kB."""
+    path = tmp_path / "w.safetensors"
+    save_file({f"layer.{number:05d}.lora_A.weight": np.zeros(1) for number in range(tensors)}, path)
+    assert (path.stat().st_size > 200_000) == (tensors > 1)
+    client.upload_file(path_or_fileobj=path, path_in_repo=path.name, repo_id=REPO)
+    assert len(client.parse_safetensors_file_metadata(REPO, path.name).tensors) == tensors
 
 
 def test_existence_is_one_question(client: HfApi, repo: str) -> None:
