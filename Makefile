@@ -38,13 +38,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing Lorry into $(VENV): 100 MB to download, 400 MB on disk, no torch. Once, a minute or so."
-	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@$(PIP) install -qq --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the test tools and the reference renderer (torch, diffusers) into $(VENV)."
-	@$(PIP) install --quiet $(TORCH)
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,diffusers]'
+	@$(PIP) install -qq $(TORCH)
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[dev,diffusers]'
 	@touch $@
 
 clean:

@@ -24,6 +24,7 @@ LorryError
 │   ├── PlatformFull          platform_full
 │   └── PlatformFault         platform_fault         retryable; the call may have acted
 ├── DeliveryError             a delivery can't go on
+│   ├── BaseNotServed         base_not_served
 │   ├── RevisionRejected      revision_rejected
 │   ├── DeploymentFailed      deployment_failed
 │   ├── ProofNoEffect         proof_no_effect
@@ -258,6 +259,16 @@ class DeliveryError(LorryError):
 
     code = "delivery_error"
     default_fix = "Run `lorry events NAME` to see what happened."
+
+
+class BaseNotServed(DeliveryError):
+    """The platform does not serve the base model that the adapter was trained on."""
+
+    code = "base_not_served"
+    default_fix = (
+        "The embedded engine serves LoRAs for `lorry/flux-icons-64`; "
+        "`lorry check PATH` says which base a file was trained on."
+    )
 
 
 class RevisionRejected(DeliveryError):

@@ -25,6 +25,7 @@ from lorry.errors import (
     SourceNotFound,
     Unreachable,
 )
+from lorry.daemon_thread import in_daemon_thread
 from lorry.publication import TAG, from_disk, kind_of, model_card
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class HubPublisher:
             Conflict: A repository of that name holds something that Lorry did not publish.
             PlatformError: The Hub refused or failed.
         """
-        return await asyncio.to_thread(self._publish, publication)
+        return await in_daemon_thread(lambda: self._publish(publication))
 
     async def withdraw(self, repo: str) -> None:
         """Delete a repository that Lorry published; one that is not there is fine.
@@ -82,7 +83,7 @@ class HubPublisher:
             Conflict: Lorry did not publish it.
             PlatformError: The Hub refused or failed.
         """
-        await asyncio.to_thread(self._withdraw, repo)
+        await in_daemon_thread(lambda: self._withdraw(repo))
 
     def _publish(self, publication: Publication) -> Published:
         with self._translated(publication.repo), _settled(self._endpoint, xet=self._xet):

@@ -17,7 +17,7 @@ ROOT = Path(lorry.__file__).parent
 #: From the ground up; a room may import rooms of lower floors, and of its own floor only itself.
 FLOORS = (
     ("errors", "model"),
-    ("publication", "settings", "weights"),
+    ("daemon_thread", "publication", "settings", "weights"),
     ("journal",),
     ("delivery", "generation", "spend", "training"),
     ("platforms", "hub", "store", "engine"),

@@ -16,6 +16,7 @@ from lorry.journal import step_done, step_failed, step_started
 from lorry.model.events import Event
 from lorry.model.placement import TrainedModel
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
+from lorry.weights import family
 
 #: Reads and judges a model's files.
 Check = Callable[[Path], WeightsReport]
@@ -90,8 +91,9 @@ def model_from(values: Values) -> TrainedModel:
 
 
 def _complete(report: WeightsReport) -> WeightsReport:
+    """Refuse what can't be placed anywhere; a family without a named base stands for itself."""
     summary = report.summary
-    if not report.ok or (summary.base and summary.digest and summary.family):
+    if not report.ok or (summary.digest and summary.family):
         return report
     unknown = Finding(
         "BASE_UNKNOWN",
@@ -108,7 +110,7 @@ def _model(summary: WeightsSummary, name: str, at: datetime) -> TrainedModel:
         source=str(Path(summary.file).absolute()),
         digest=summary.digest or "",
         family=summary.family or "",
-        base=summary.base or "",
+        base=_base(summary),
         trigger=summary.trigger,
         modules=summary.modules,
         created_at=at,
@@ -121,7 +123,12 @@ def _sentence(report: WeightsReport) -> str:
     warnings = sum(finding.severity is Severity.WARNING for finding in report.findings)
     more = f"; {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     kind = summary.algorithm or "adapter"
-    return f"{kind} for {summary.base}: {summary.modules} modules{rank}{more}."
+    return f"{kind} for {_base(summary)}: {summary.modules} modules{rank}{more}."
+
+
+def _base(summary: WeightsSummary) -> str:
+    known = family(summary.family) if summary.family else None
+    return summary.base or (known.name if known else summary.family or "")
 
 
 def _facts(report: WeightsReport) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lorry.delivery.proving import prove
 from lorry.delivery.run import Done, Pending, Run, Step
 from lorry.delivery.seen import Check
 from lorry.delivery.source import files_of, verify_source
-from lorry.errors import DeploymentFailed, NotThere, RequestRefused, RevisionRejected
+from lorry.errors import BaseNotServed, DeploymentFailed, NotThere, RequestRefused, RevisionRejected
 from lorry.model.placement import PlacementState
 
 
@@ -232,8 +232,20 @@ async def ready(run: Run) -> Done:
 
 
 async def servable_base(run: Run) -> HostedBase:
-    """Find the model's base at the platform, with a configuration that serves adapters of it."""
-    base = await run.world.platform.registry.base(run.model.base)
+    """Find the model's base at the platform, with a configuration that serves adapters of it.
+
+    Raises:
+        BaseNotServed: The platform has no such base.
+        RequestRefused: It has the base, and deploys no adapter of it.
+    """
+    try:
+        base = await run.world.platform.registry.base(run.model.base)
+    except NotThere as error:
+        raise BaseNotServed(
+            f"{run.model.name} was trained on {run.model.base}, "
+            f"which the platform of the route {run.world.platform.route!r} does not serve.",
+            evidence={"base": run.model.base, "route": run.world.platform.route, **error.evidence},
+        ) from error
     if base.config is None:
         raise RequestRefused(
             f"The platform knows {run.model.base}, but has no configuration that serves an adapter of it.",

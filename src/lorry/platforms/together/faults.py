@@ -128,7 +128,7 @@ class Faults:
         """
         status = response.status_code
         sentence = self._clean(sentence_of(response))
-        evidence = {**self._at(), "status": status, "said": sentence}
+        evidence = {**self._at(), "status": status, "said": sentence, "code": code_of(response)}
         if 300 <= status < 400:
             place = response.headers.get("location", "another address").partition("?")[0]
             return RequestRefused(
@@ -180,6 +180,21 @@ class Faults:
     def _clean(self, text: str) -> str:
         hidden = text.replace(self.secret, "[key]") if self.secret else text
         return " ".join(hidden.split())[:_LONGEST_SENTENCE]
+
+
+def code_of(response: httpx.Response) -> str | None:
+    """Find the platform's own code in an error's body, such as `endpoint_not_configured` (dossier 5.2).
+
+    Args:
+        response: An answer that was read to its end.
+    """
+    try:
+        body = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    inner = body.get("error") if isinstance(body, Mapping) else None
+    code = inner.get("code") if isinstance(inner, Mapping) else None
+    return code if isinstance(code, str) else None
 
 
 def sentence_of(response: httpx.Response) -> str:
