@@ -5,7 +5,6 @@ The only module that names huggingface_hub. Its faults become `lorry.errors` in 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from lorry.daemon_thread import in_daemon_thread
 from lorry.delivery.ports import Publication, Published
 from lorry.errors import (
     AccessDenied,
@@ -25,7 +25,6 @@ from lorry.errors import (
     SourceNotFound,
     Unreachable,
 )
-from lorry.daemon_thread import in_daemon_thread
 from lorry.publication import TAG, from_disk, kind_of, model_card
 
 if TYPE_CHECKING:

@@ -44,6 +44,7 @@ class Checker:
 
     findings: tuple[Finding, ...] = ()
     base: str | None = "icons"
+    family: str | None = "icons"
     trigger: str | None = "TOK"
     seen: list[Path] = field(default_factory=list)
 
@@ -55,7 +56,7 @@ class Checker:
             file=str(source),
             size_bytes=source.stat().st_size,
             digest=hashlib.sha256(source.read_bytes()).hexdigest(),
-            family="icons",
+            family=self.family,
             base=self.base,
             modules=3,
             trigger=self.trigger,

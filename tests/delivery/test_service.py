@@ -14,6 +14,7 @@ import pytest
 from lorry.delivery import Deliveries
 from lorry.delivery.doubles import Fault
 from lorry.errors import (
+    BaseNotServed,
     HomeBusy,
     KeyRejected,
     ModelNotFound,
@@ -65,11 +66,14 @@ async def test_wrong_usage_creates_nothing(bench: Bench, change: Callable[[bytes
         bench.check.findings = (bad,)
         with pytest.raises(WeightsRejected, match="3 tensors hold NaN"):
             await deliveries.ship(bench.source, "tok")
-        bench.check.findings, bench.check.base = (), None
+        bench.check.findings, bench.check.base, bench.check.family = (), None, None
         with pytest.raises(WeightsRejected, match="base"):
             await deliveries.ship(bench.source, "tok")
-        bench.check.base = "unheard-of"
-        with pytest.raises(Exception, match="unheard-of"):
+        bench.check.base, bench.check.family = "unheard-of", "icons"
+        with pytest.raises(BaseNotServed, match="unheard-of"):
+            await deliveries.ship(bench.source, "tok")
+        bench.check.base, bench.check.family = None, "flux1"
+        with pytest.raises(BaseNotServed, match=r"FLUX\.1"):
             await deliveries.ship(bench.source, "tok")
     assert bench.ground.counts() == NOTHING
     assert await bench.store.models() == ()
@@ -102,7 +106,7 @@ async def test_what_the_platform_lost_is_brought_there_again(bench: Bench) -> No
 
 async def test_who_listens_hears_a_check_that_fails(bench: Bench) -> None:
     """A rejected file is told to the listener as a failed check, though nothing is written anywhere."""
-    bench.check.base = None
+    bench.check.base = bench.check.family = None
     async with bench.open() as deliveries:
         with pytest.raises(WeightsRejected):
             await deliveries.ship(bench.source, "tok")
