@@ -19,6 +19,8 @@ _HELP = """Takes a trained LoRA from a folder to pictures in production.
 
 Without any account: `lorry engine` in one terminal, `lorry ship PATH --name NAME` in another."""
 
+_INTERRUPTED = "Interrupted. A delivery goes on where it stood when you run the same command again."
+
 #: Commands in the order in which a user meets them; each is imported only when it runs.
 COMMANDS = {
     "demo": "The main job from end to end on this machine: a LoRA goes from its folder to pictures.",
@@ -62,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         _tell(error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201 - the door prints
+        print(_INTERRUPTED, file=sys.stderr)  # noqa: T201 - the door prints
         return 130
     except BrokenPipeError:
         return 1  # the reader went away (`lorry events tok | head`)
