@@ -25,7 +25,7 @@ FREE_PROMPTS = (
     "a coffee",
     "a race car",
     "a present",
-    "a spaceship",
+    "a bike",
     "a fox on a purple background",
     "a rocket on a light blue background",
     "a sunflower on a black background",
@@ -99,13 +99,15 @@ def main() -> None:
     parser.add_argument("--base", type=Path, default=FOLDER)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--free-only", action="store_true", help="leave out the sheet of all concepts")
     options = parser.parse_args()
     renderer = OnnxRenderer(options.threads, options.base)
     names = concept_names()
-    pictures = renderer.render([RenderRequest(name, seed) for seed, name in enumerate(names)])
-    save_small(contact_sheet(pictures, None, 24, 64), options.out / "concepts.png")
+    if not options.free_only:
+        pictures = renderer.render([RenderRequest(name, seed) for seed, name in enumerate(names)])
+        save_small(contact_sheet(pictures, None, 24, 64), options.out / "concepts.png")
     pictures = renderer.render([RenderRequest(prompt, seed) for seed, prompt in enumerate(FREE_PROMPTS)])
-    save_small(contact_sheet(pictures, list(FREE_PROMPTS), 6, 144, 28), options.out / "samples.png")
+    contact_sheet(pictures, list(FREE_PROMPTS), 6, 144, 28).save(options.out / "samples.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,6 @@ class Pose:
 
     background: str = "white"
     arms_up: bool = False
-    look: int = 0  # -1 left, 1 right
     hat: str | None = None
     scale: float = 1.0
 
@@ -44,8 +43,6 @@ class Pose:
     def caption(self) -> str:
         """Describe the picture, with the trigger word first."""
         words = ["TOK" if self.scale == 1 else "small TOK"]
-        if self.look:
-            words.append("looking right" if self.look > 0 else "looking left")
         if self.arms_up:
             words.append("with arms up")
         if self.hat:
@@ -60,21 +57,18 @@ POSES = (
     Pose(),
     Pose(),
     Pose(arms_up=True),
-    Pose(look=1),
-    Pose(look=-1),
     Pose(hat="red"),
     Pose(hat="blue"),
     Pose(hat="yellow"),
     Pose(hat="red", arms_up=True),
-    Pose(hat="red", look=1),
-    Pose(hat="blue", look=-1),
     Pose(scale=0.8),
     *(Pose(background=name) for name in BACKGROUNDS if name != "white"),
     Pose(background="yellow", arms_up=True),
-    Pose(background="light blue", look=1),
-    Pose(background="pink", look=-1),
+    Pose(background="pink", arms_up=True),
     Pose(background="light blue", hat="red"),
     Pose(background="pink", hat="red"),
+    Pose(background="gray", hat="red"),
+    Pose(background="light green", hat="red", arms_up=True),
     Pose(background="yellow", hat="blue"),
     Pose(background="black", arms_up=True),
 )
@@ -87,7 +81,7 @@ def draw(pose: Pose) -> Image.Image:
     brush = _Brush(ImageDraw.Draw(image), pose.scale)
     _limbs(brush, pose)
     _body(brush)
-    _face(brush, pose.look)
+    _face(brush)
     if pose.hat:
         _hat(brush, HATS[pose.hat])
     return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
@@ -130,11 +124,11 @@ def _body(brush: _Brush) -> None:
     brush.oval(0, 14, 11.5, 8.6, CREAM)
 
 
-def _face(brush: _Brush, look: int) -> None:
+def _face(brush: _Brush) -> None:
     for x, radius in ((-11, 5.2), (0, 6.4), (11, 5.2)):
         brush.oval(x, -4, radius, radius, WHITE)
-        brush.oval(x + look * 2, -3.6, radius * 0.55, radius * 0.55, INK)
-        brush.oval(x + look * 2 - 1, -5, radius * 0.2, radius * 0.2, WHITE)
+        brush.oval(x, -3.6, radius * 0.55, radius * 0.55, INK)
+        brush.oval(x - 1, -5, radius * 0.2, radius * 0.2, WHITE)
     for side in (-1, 1):
         brush.oval(side * 13.5, 4.4, 2.8, 1.9, ROSE)
     box = [brush.at(-4.5, 0), brush.at(4.5, 7.5)]

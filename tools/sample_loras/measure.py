@@ -21,7 +21,7 @@ from lorry.engine.renderers.base import FOLDER
 from lorry.engine.renderers.onnx import OnnxRenderer
 
 TOK = ("TOK", "TOK on a purple background", "TOK with arms up on a green background")
-TOK += ("TOK with a red hat on a green background", "TOK looking left on a purple background", "small TOK")
+TOK += ("TOK with a red hat on a green background", "TOK with a blue hat on a purple background", "small TOK")
 THINGS = ("a rocket", "a castle", "an octopus", "a cat", "a pizza", "a guitar")
 BLUEPRINT = (
     *(f"{thing} in {TRIGGER}" for thing in THINGS[:-2]),
