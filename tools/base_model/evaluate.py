@@ -4,7 +4,8 @@
 
 Nearest in RGB at 16x16 px among all concepts, so chance is 1 in 438. It measures recall of what was
 trained, not generalisation. Backgrounds, tints and pairs are drawn from captions of another seed than
-the training's; their pictures are held against the same recipe applied to every concept.
+the training's; their pictures are held against the same recipe applied to every concept (of a pair, to the
+left one). "paper" is the share of pictures whose corners have the background colour that was asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from captions import Caption, write_captions
+from captions import COLOURS, Caption, write_captions
 from dataset import Composer
 from glyphs import read_concepts, render_all
 
@@ -59,7 +60,16 @@ def score(renderer: OnnxRenderer, composer: Composer, captions: list[Caption]) -
         for caption, row in zip(captions, rows, strict=True)
     ]
     places = np.array(ranks)
-    return {"n": len(places), "top1": float((places == 0).mean()), "top5": float((places < 5).mean())}
+    shares = {"top1": float((places == 0).mean()), "top5": float((places < 5).mean())}
+    papers = [paper_of(p) == c.background for p, c in zip(drawn, captions, strict=True) if c.background]
+    return {"n": len(places), **shares} | ({"paper": sum(papers) / len(papers)} if papers else {})
+
+
+def paper_of(picture: npt.NDArray[np.uint8]) -> str:
+    """Name the colour nearest to the middle one of a picture's four corners; white is a colour too."""
+    corners = np.stack([picture[y : y + 3, x : x + 3].mean((0, 1)) for y in (0, 61) for x in (0, 61)])
+    papers = {"white": (255, 255, 255), **COLOURS}
+    return min(papers, key=lambda name: float(np.abs(np.median(corners, 0) - papers[name]).sum()))
 
 
 def main() -> None:
