@@ -53,11 +53,11 @@ class DiffusersRenderer:
 
     def load(self, key: str, path: Path) -> LoadedAdapter:
         """Load an adapter with diffusers' loader and count what peft injected; see the port."""
-        tensors, _ = read_tensors(path)
-        self.unload(key)
         # Checked by us first: diffusers widens the base itself for an A that is too wide (its way of loading
         # FLUX's control adapters), and the base stays changed.
-        if not find_pairs(tensors, self._base, path):
+        pairs = find_pairs(read_tensors(path)[0], self._base, path)
+        self.unload(key)
+        if not pairs:
             self._loaded[key] = LoadedAdapter(key, 0, 0)
             return self._loaded[key]
         try:
