@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,12 @@ from lorry.model.placement import Placement
 if TYPE_CHECKING:
     from lorry.api import Lorry
 
-#: Shown with the trigger word, on backgrounds that the LoRA was not trained on.
+#: The trigger word alone, and combined with what the LoRA saw in no training picture: purple and green.
 PROMPTS = (
     "TOK",
-    "TOK on a purple background",
-    "TOK with arms up on a green background",
-    "TOK with a red hat on a black background",
+    "TOK on a black background",
+    "TOK with arms up on a purple background",
+    "TOK with a red hat on a green background",
 )
 _SEED = 7
 _MODEL = "tok"
@@ -132,9 +133,8 @@ def _fresh_home(folder: Path) -> Path:
 def _closing(placement: Placement, sheet: Path, home: Path, seconds: float) -> list[str]:
     program = _shown(Path(sys.argv[0]))
     option = f"--home {_shown(home)}"
-    proof = proof_lines(placement.proof) if placement.proof else []
     return [
-        *proof,
+        *_proof(placement),
         "",
         f"Done in {seconds:.1f} s. Look at {sheet}",
         "",
@@ -143,6 +143,14 @@ def _closing(placement: Placement, sheet: Path, home: Path, seconds: float) -> l
         f'  {program} generate {_MODEL} "TOK on a pink background" -o tok.png {option}',
         f"  {program} show {_MODEL} {option}",
     ]
+
+
+def _proof(placement: Placement) -> list[str]:
+    proof = placement.proof
+    if proof is None:
+        return []
+    without, with_ = (_shown(Path(picture)) for picture in (proof.picture_without, proof.picture_with))
+    return proof_lines(replace(proof, picture_without=without, picture_with=with_))
 
 
 def _shown(path: Path) -> str:
