@@ -30,7 +30,7 @@ class Steps:
     def __enter__(self) -> Self:
         """Begin to show."""
         if self._console.is_terminal:
-            self._status = self._console.status("")
+            self._status = self._console.status("starting")
             self._status.start()
         return self
 
