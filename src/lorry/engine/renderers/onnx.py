@@ -15,6 +15,7 @@ from lorry.engine.renderers.adapter_file import PackedAdapter, read_adapter, rea
 from lorry.engine.renderers.base import FOLDER, BaseModel, base_model
 from lorry.engine.renderers.flow import join_guidance, not_loaded, sigmas, starting_noise, to_pixels
 from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.runtime import load_onnxruntime
 from lorry.engine.renderers.text import TextEncoder
 
 Floats = npt.NDArray[np.float32]
@@ -126,7 +127,7 @@ def _batches(requests: Sequence[RenderRequest], ranks: Sequence[int]) -> Iterato
 
 def _session(folder: Path, part: str, threads: int) -> Any:
     """Open a weightless graph and feed it the tensors of the part's safetensors file."""
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     weights, _ = read_tensors(folder / part / "diffusion_pytorch_model.safetensors")
     options = onnxruntime.SessionOptions()

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lorry.engine.renderers.runtime import load_onnxruntime
+
 TOKENS = 16
 WIDTH = 384
 _REMEMBERED = 512  # captions; 512 x 24 KB = 12 MB
@@ -45,8 +47,9 @@ class TextEncoder:
             vocabulary: BERT's uncased WordPiece list, one token a line.
             threads: intra-op threads of the ONNX session.
         """
-        import onnxruntime
         from tokenizers.implementations import BertWordPieceTokenizer
+
+        onnxruntime = load_onnxruntime()
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
