@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def test_drawing_writes_nothing_into_the_user_s_home(tmp_path: Path) -> None:
-    """onnxruntime's telemetry is off: opening the renderer makes no device id and no database of events."""
+    """The runtime's telemetry is off: opening the renderer makes no device id and no database of events."""
     script = "from lorry.engine.renderers import open_renderer; open_renderer('onnx', 1)"
     subprocess.run([sys.executable, "-c", script], env={**os.environ, "HOME": str(tmp_path)}, check=True)
     assert list(tmp_path.rglob("*")) == []
