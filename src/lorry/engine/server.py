@@ -21,6 +21,7 @@ from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, remove_note, running, write_note
 from lorry.engine.doorkeeper import LoopbackNamesOnly
+from lorry.engine.renderers import require_renderer
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.works import open_works
@@ -51,11 +52,13 @@ def serve(
     Raises:
         PortTaken: Something else listens there.
         HomeBusy: An engine runs on the same home already.
-        OptionInvalid: It would be open to others without a key.
+        OptionInvalid: It would be open to others without a key, or there is no such renderer.
+        ExtraMissing: Its renderer needs an extra that is not installed.
         DiskFull: No space is left.
         NotWritable: The home can't be written.
     """
     _refuse_open_door(config, host)
+    require_renderer(config.renderer)
     with _bound(host, port) as listener, _locked(config.home):
         url = _url(host, listener)
         engine = build(open_works(config), lambda: _open_renderer(config), check_weights)

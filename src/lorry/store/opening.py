@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,12 +67,21 @@ def _make(home: Path) -> None:
 
 
 def _probe(file: Path) -> None:
-    """Open the file once by itself: a connection that fails inside aiosqlite leaves its thread behind."""
-    connection = sqlite3.connect(file, timeout=30)
+    """Open the file once by itself: a connection that fails inside aiosqlite leaves its thread behind.
+
+    The first switch to WAL is answered "database is locked" at once when another connection makes it too:
+    the busy timeout does not cover it. So one at a time, by a lock on the folder that dies with its holder.
+    """
+    folder = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        connection.execute("pragma journal_mode=wal")
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        connection = sqlite3.connect(file, timeout=30)
+        try:
+            connection.execute("pragma journal_mode=wal")
+        finally:
+            connection.close()
     finally:
-        connection.close()
+        os.close(folder)
 
 
 def _engine(file: Path) -> AsyncEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lorry.engine.renderers.base import base_model, matching_layers, native_size
-from lorry.engine.renderers.open import open_renderer
+from lorry.engine.renderers.open import open_renderer, require_renderer
 from lorry.engine.renderers.port import AdapterUse, LoadedAdapter, Picture, Renderer, RenderRequest
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "matching_layers",
     "native_size",
     "open_renderer",
+    "require_renderer",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,7 @@ from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.flow import not_loaded, starting_noise
 from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
 from lorry.engine.renderers.text import TextEncoder
-from lorry.errors import AdapterUnusable, ExtraMissing
-
-_NEEDED = ("torch", "diffusers", "peft", "transformers", "accelerate")
+from lorry.errors import AdapterUnusable
 
 
 class DiffusersRenderer:
@@ -31,17 +28,7 @@ class DiffusersRenderer:
 
         Args:
             threads: torch's intra-op threads, which are the whole process's; None leaves them.
-
-        Raises:
-            ExtraMissing: the extra ``diffusers`` is not installed.
         """
-        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ExtraMissing(
-                f"the diffusers renderer needs {', '.join(missing)}",
-                fix="pip install 'lorry[diffusers]'",
-                evidence={"missing": missing},
-            )
         import torch
 
         if threads:
@@ -61,7 +48,9 @@ class DiffusersRenderer:
             self._loaded[key] = LoadedAdapter(key, 0, 0)
             return self._loaded[key]
         try:
-            self._pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name=_inner(key))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # peft remarks on a second adapter, which is what we want
+                self._pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name=_inner(key))
         except (RuntimeError, ValueError, TypeError, KeyError) as error:
             self._forget(key)
             message = f"{path.name}: {_first_lines(error)}"
@@ -140,7 +129,15 @@ def _first_lines(error: Exception) -> str:
 def _pipeline(folder: Path) -> Any:
     """Assemble FluxPipeline without text encoders: embeddings are handed in."""
     import torch
+    from transformers.utils import logging as transformers_logging
+
+    # Their remarks (no torchvision, an adapter without a part for the text encoder) mean nothing here, where
+    # what was injected is counted; the engine's own lines would drown in them.
+    transformers_logging.set_verbosity_error()
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
 
     from lorry.engine.renderers.patch_vae import PatchVAE
 
