@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,21 @@ def test_a_setting_that_can_t_be_used_is_an_error(
     monkeypatch.setenv("LORRY_RENDERER", "gpu")
     assert run(["models"]) == 2
     assert "setting_invalid" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_the_middle_of_anything_is_one_sentence() -> None:
+    """Ctrl-C while an event loop is half made ends with status 130 and no traceback of its remains."""
+    script = (
+        "import asyncio, sys\n"
+        "from lorry.cli.main import finish\n"
+        "async def work(): pass\n"
+        "def command():\n"
+        "    waiting = work()\n"
+        "    half_made = asyncio.SelectorEventLoop.__new__(asyncio.SelectorEventLoop)\n"
+        "    raise KeyboardInterrupt\n"
+        "sys.exit(finish(command))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.startswith("Interrupted.")
+    assert len(done.stderr.splitlines()) == 1

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
@@ -63,9 +64,6 @@ def run(arguments: Sequence[str]) -> int:
     except LorryError as error:
         _tell(error, as_json=as_json)
         return error.exit_status
-    except KeyboardInterrupt:
-        print(_INTERRUPTED, file=sys.stderr)  # noqa: T201 - the door prints
-        return 130
     except BrokenPipeError:
         return 1  # the reader went away (`lorry events tok | head`)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user; the last resort reports what it can
@@ -76,7 +74,28 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(finish(lambda: run(sys.argv[1:])))
+
+
+def finish(command: Callable[[], int]) -> int:
+    """Carry a command out, and end in order when Ctrl-C cuts it off.
+
+    Args:
+        command: What to do; gives the exit status.
+    """
+    try:
+        return command()
+    except KeyboardInterrupt:
+        # Ctrl-C can fall into the middle of anything, such as the making of an event loop; what Python says
+        # of half-made objects while it lets go of them helps nobody.
+        sys.unraisablehook = _say_nothing
+        warnings.simplefilter("ignore")
+        print(_INTERRUPTED, file=sys.stderr)  # noqa: T201 - the door prints
+        return 130
+
+
+def _say_nothing(_unraisable: object) -> None:
+    """Hear what could not be raised, and keep it to ourselves."""
 
 
 def _tell(error: LorryError, *, as_json: bool) -> None:
