@@ -41,7 +41,13 @@ def build() -> App:
     """Build the parser."""
     from importlib.metadata import version
 
-    app = App(name="lorry", help=_HELP, version=lambda: version("lorry"), version_flags=["--version"])
+    app = App(
+        name="lorry",
+        help=_HELP,
+        version=lambda: version("lorry"),
+        version_flags=["--version"],
+        suppress_keyboard_interrupt=False,  # `finish` says what an interrupted command leaves
+    )
     for place, (name, line) in enumerate(COMMANDS.items()):
         app.command(f"lorry.cli.commands.{name}:{name}", name=name, help=line, sort_key=place)
     return app
