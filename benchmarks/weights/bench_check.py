@@ -22,11 +22,11 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from lorry.weights import check, family
-from lorry.weights.families import layer_names
-from lorry.weights.header import read_header
+from lorry.weights.bases.families import layer_names
+from lorry.weights.files.header import read_header
+from lorry.weights.files.source import FileSource
+from lorry.weights.files.values import scan
 from lorry.weights.preflight import Context, inspect
-from lorry.weights.source import FileSource
-from lorry.weights.values import scan
 
 ROUNDS = 7
 RANK = 16

@@ -33,8 +33,8 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "FILE_EMPTY": lambda: b"",
     "FILE_LFS_POINTER": lambda: _POINTER,
     "FILE_HTML": lambda: _PAGE,
-    "FILE_XML": lambda: _XML,
-    "FILE_JSON": lambda: b'{"error": "Repository not found"}',
+    "FILE_XML_ERROR": lambda: _XML,
+    "FILE_JSON_ERROR": lambda: b'{"error": "Repository not found"}',
     "FILE_TEXT": lambda: b"Dear reader,\nthese are no weights.\n",
     "FILE_PICKLE": lambda: b"\x80\x02}q\x00X\x04\x00\x00\x00loraq\x01K\x01s.",
     "FILE_ARCHIVE": lambda: b"\x1f\x8b\x08\x00" + bytes(range(60)),
@@ -97,7 +97,7 @@ VARIANTS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "text behind a byte order mark": ("FILE_TEXT", lambda: b"\xef\xbb\xbfweights to come"),
     "WebP": ("FILE_IMAGE", lambda: b"RIFF\x10\x00\x00\x00WEBPVP8 " + bytes(range(30))),
     "JSON with a message inside": (
-        "FILE_JSON",
+        "FILE_JSON_ERROR",
         lambda: json.dumps({"error": {"message": "gone"}}, indent=1).encode(),
     ),
     "odd count of 4-bit numbers": (

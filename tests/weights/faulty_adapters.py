@@ -100,7 +100,7 @@ FAULTY: dict[str, Callable[[], bytes]] = {
     "ALGO_DORA": lambda: _with(f"{_Q}.lora_magnitude_vector", noise(256)),
     "ALGO_OTHER": lambda: _with(f"{_Q}.oft_blocks", noise(4, 8, 8)),
     "ALGO_DIFF": lambda: _with("transformer.norm_out.linear.diff", noise(512, 256)),
-    "ALGO_BIAS": lambda: _with(f"{_Q}.lora_B.bias", noise(256)),
+    "ALGO_CONTROL": lambda: _with(f"{_Q}.lora_B.bias", noise(256)),
     "DTYPE_FP8": lambda: _cast("F8_E4M3"),
     "DTYPE_UNREADABLE": lambda: _cast("I8"),
     "DTYPE_FP64": lambda: _cast("F64"),

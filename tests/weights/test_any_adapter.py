@@ -8,7 +8,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lorry.weights.header import BITS
+from lorry.weights.files.header import BITS
 from tests.weights.files import raw
 from tests.weights.test_codes import report_on
 

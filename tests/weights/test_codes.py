@@ -12,8 +12,8 @@ import pytest
 from lorry.model.report import Severity, WeightsReport
 from lorry.weights import check
 from lorry.weights.catalogue import entries
+from lorry.weights.files.source import MemorySource
 from lorry.weights.preflight import Context, inspect
-from lorry.weights.source import MemorySource
 from tests.weights.broken_files import BROKEN, VARIANTS
 from tests.weights.faulty_adapters import FAULTY
 from tests.weights.files import build, icons, noise
@@ -45,7 +45,7 @@ def test_every_code_of_the_catalogue_is_provoked() -> None:
 def test_every_code_in_the_sources_is_in_the_catalogue() -> None:
     """No module writes a code that the catalogue lacks, and the catalogue none that no module writes."""
     folder = Path(__file__).parents[2] / "src" / "lorry" / "weights"
-    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     assert set(re.findall(r'"((?:[A-Z0-9]+_)+[A-Z0-9]+)"', text)) - {"U8"} >= set(entries())
     assert set(re.findall(r'(?:finding|fault)\(\s*"(\w+)"', text)) <= set(entries())
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import lorry
+from lorry.model.verdict import Outcome
 from lorry.weights import families, family
-from lorry.weights.families import Family, Outcome, layer_names, rows
-from lorry.weights.header import read_header
-from lorry.weights.source import FileSource
+from lorry.weights.bases.families import Family, layer_names, rows
+from lorry.weights.files.header import read_header
+from lorry.weights.files.source import FileSource
 
 MODEL = Path(lorry.__file__).parent / "engine" / "base_model"
 
@@ -84,8 +85,9 @@ def test_the_tables_are_those_of_the_diffusers_classes() -> None:
     """Each table is rebuilt from its class and configuration, on the meta device, and is the same."""
     torch = pytest.importorskip("torch")
     diffusers = pytest.importorskip("diffusers")
-    text = resources.files("lorry.weights").joinpath("families.json").read_text(encoding="utf-8")
-    for row in json.loads(text):
+    folder = resources.files("lorry.weights.bases").joinpath("data")
+    for file in folder.iterdir():
+        row = json.loads(file.read_text(encoding="utf-8"))
         with torch.device("meta"):
             model = getattr(diffusers, row["model"]["class"])(**row["model"]["config"])
         real = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lorry.weights.bases.families import reference_table
 from lorry.weights.catalogue import entries, reference_tables
-from lorry.weights.families import reference_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "findings.md"
 

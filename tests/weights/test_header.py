@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, deserialize
 
 from lorry.weights.catalogue import StructureFault
-from lorry.weights.header import read_header
-from lorry.weights.source import MemorySource
+from lorry.weights.files.header import read_header
+from lorry.weights.files.source import MemorySource
 from tests.weights.broken_files import BROKEN, VARIANTS
 from tests.weights.files import build, icons, noise
 from tests.weights.test_codes import report_on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lorry.weights import families, family
-from lorry.weights.families import layer_names
+from lorry.weights.bases.families import layer_names
 from tests.weights.faulty_adapters import flux1
 from tests.weights.files import Tensors, build, icons, joined, kohya, lora
 from tests.weights.test_codes import codes, report_on

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from lorry.weights import check
-from lorry.weights.labels import Neighbours, base_labels, label_findings, read_neighbours, trigger_word
+from lorry.weights.trainers.labels import (
+    Neighbours,
+    base_labels,
+    label_findings,
+    read_neighbours,
+    trigger_word,
+)
 from tests.weights.files import build, icons
 
 _TAGS = json.dumps({"1_tok creature": {"a dog": 4, "grass": 2}})

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lorry.errors import OptionInvalid, SourceNotFound
+from lorry.model.verdict import Outcome
 from lorry.weights import family, predicted_modules
-from lorry.weights.families import Family, Outcome, layer_names
-from lorry.weights.keys import Part, Role, read_key
+from lorry.weights.adapter.keys import Part, Role, read_key
+from lorry.weights.bases.families import Family, layer_names
 from tests.weights.files import Tensors, build, icons, joined, kohya, lora, pair
 from tests.weights.test_codes import codes, report_on
 

@@ -9,7 +9,7 @@ import pytest
 from lorry.engine.renderers.adapter_file import read_adapter
 from lorry.engine.renderers.base import base_model
 from lorry.weights import family, predicted_modules
-from lorry.weights.families import layer_names
+from lorry.weights.bases.families import layer_names
 from tests.weights.files import ICON_LAYERS, Tensors, icons, lora, noise, pair, scalar
 from tests.weights.files import build as build_file
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lorry.weights.header import read_header
-from lorry.weights.source import MemorySource
-from lorry.weights.values import Seen, scan
+from lorry.weights.files.header import read_header
+from lorry.weights.files.source import MemorySource
+from lorry.weights.files.values import Seen, scan
 from tests.weights.files import WIDTH, Made, build, icons, noise, zeros
 from tests.weights.test_codes import codes, report_on
 

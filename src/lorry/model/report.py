@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lorry.model.verdict import Prediction
+
 
 class Severity(StrEnum):
     """How much a finding matters."""
@@ -14,6 +16,14 @@ class Severity(StrEnum):
     ERROR = "error"  # the file can't act as it is: shipping is refused
     WARNING = "warning"  # it can be shipped, and may not do what its owner expects
     INFO = "info"  # good to know
+
+
+class Mend(StrEnum):
+    """Whether `lorry convert` mends what a finding says."""
+
+    NO = "no"  # nothing that Lorry can do to the file helps
+    CONVERT = "convert"  # it does, and nothing is lost
+    LOSSY = "lossy"  # it does with --lossy, and says how much is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,7 @@ class Finding:
         fix: What to do about it.
         subject: The tensor, field or file concerned.
         evidence: Machine-readable facts (expected, found, counts).
+        mend: Whether `lorry convert` mends it.
     """
 
     code: str
@@ -35,6 +46,7 @@ class Finding:
     fix: str
     subject: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    mend: Mend = Mend.NO
 
     def as_dict(self) -> dict[str, Any]:
         """Give the finding as JSON values."""
@@ -75,6 +87,17 @@ class WeightsSummary:
         parameters: Numbers in all tensors together.
         dtype: The data type of the adapter's tensors (`bf16`), or `mixed`.
         trigger: The trigger word, where the file or its neighbours name it.
+        kind: `image-lora`, `text-lora` or `checkpoint`.
+        trainer: Who trained it (`ai-toolkit`, `kohya` …), where that can be told.
+        steps: Training steps behind this file.
+        resolution: Edge of the training pictures in pixels, or `WxH`.
+        samples: Sample pictures that the trainer left.
+        choice: Why this file was taken, where there were several.
+        parts: Parts of the pipeline that it changes besides the denoiser: `clip`, `t5`.
+        confidence: How sure the family is, from 0 to 1: the share of modules that fit it.
+        candidates: What speaks for and against each family, best first.
+        loads: What each loader does with the file.
+        revision: The Hub's commit that was looked at.
     """
 
     path: str
@@ -93,6 +116,17 @@ class WeightsSummary:
     parameters: int = 0
     dtype: str | None = None
     trigger: str | None = None
+    kind: str | None = None
+    trainer: str | None = None
+    steps: int | None = None
+    resolution: str | None = None
+    samples: tuple[str, ...] = ()
+    choice: str | None = None
+    parts: tuple[str, ...] = ()
+    confidence: float | None = None
+    candidates: tuple[str, ...] = ()
+    loads: tuple[Prediction, ...] = ()
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

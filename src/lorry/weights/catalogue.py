@@ -12,20 +12,23 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lorry.model.report import Finding, Severity
+from lorry.model.report import Finding, Mend, Severity
 
+_HEAD = ("| code | severity | meaning | fix | `lorry convert` |", "|---|---|---|---|---|")
+_MENDS = {Mend.NO: "", Mend.CONVERT: "mends it", Mend.LOSSY: "mends it with `--lossy`"}
 _LONG = 120  # characters of a name that a sentence bears
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is fixed about a finding: its code, group, severity, meaning and default fix."""
+    """What is fixed about a finding: its code, group, severity, meaning, default fix, and what mends it."""
 
     code: str
     topic: str
     severity: Severity
     meaning: str
     fix: str
+    mend: Mend
 
 
 class StructureFault(Exception):
@@ -41,21 +44,35 @@ def entries() -> dict[str, Entry]:
     """Read the catalogue, in the order of the documentation."""
     text = resources.files(__package__).joinpath("findings.json").read_text(encoding="utf-8")
     return {
-        code: Entry(code, row["topic"], Severity(row["severity"]), row["meaning"], row["fix"])
+        code: Entry(
+            code,
+            row["topic"],
+            Severity(row["severity"]),
+            row["meaning"],
+            row["fix"],
+            Mend(row.get("mend", "no")),
+        )
         for code, row in json.loads(text).items()
     }
 
 
 def finding(
-    code: str, message: str, *, subject: str | None = None, fix: str | None = None, **evidence: Any
+    code: str,
+    message: str,
+    *,
+    subject: str | None = None,
+    fix: str | None = None,
+    mend: Mend | None = None,
+    **evidence: Any,
 ) -> Finding:
-    """Make a finding with the severity and, unless given, the fix of its catalogue entry.
+    """Make a finding with the severity and, unless given, the fix and the mend of its catalogue entry.
 
     Args:
         code: A code of the catalogue.
         message: One plain sentence with the numbers in it.
         subject: The tensor, field or file concerned.
         fix: A better fix than the catalogue's.
+        mend: Whether `lorry convert` mends this one, where it differs from the catalogue's.
         **evidence: Machine-readable facts (JSON values).
     """
     entry = entries()[code]
@@ -66,6 +83,7 @@ def finding(
         fix or entry.fix,
         None if subject is None else printable(subject),
         _clean(evidence),
+        entry.mend if mend is None else mend,
     )
 
 
@@ -109,6 +127,13 @@ def reference_tables() -> str:
     for entry in entries().values():
         if entry.topic != topic:
             topic = entry.topic
-            lines += ["", f"## {topic}", "", "| code | severity | meaning | fix |", "|---|---|---|---|"]
-        lines.append(f"| `{entry.code}` | {entry.severity} | {entry.meaning} | {entry.fix} |")
+            lines += [
+                "",
+                f"## {topic}",
+                "",
+                "| code | severity | meaning | fix | convert |",
+                "|---|---|---|---|---|",
+            ]
+        mends = {Mend.NO: "", Mend.CONVERT: "mends it", Mend.LOSSY: "mends it with `--lossy`"}[entry.mend]
+        lines.append(f"| `{entry.code}` | {entry.severity} | {entry.meaning} | {entry.fix} | {mends} |")
     return "\n".join(lines[1:]) + "\n"

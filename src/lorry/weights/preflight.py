@@ -15,20 +15,27 @@ from pathlib import Path
 
 from lorry.errors import OptionInvalid, SourceNotFound
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
-from lorry.weights.adapter import Adapter, read_adapter
+from lorry.model.verdict import Outcome
+from lorry.weights.adapter.keys import Role
+from lorry.weights.adapter.modules import Adapter, read_adapter
+from lorry.weights.adapter.strength import judge_strength
+from lorry.weights.adapter.structure import nothing_to_use, structure_findings
+from lorry.weights.bases.families import Family, families, family
+from lorry.weights.bases.fitness import Judgement, judge_base
+from lorry.weights.bases.identify import changed_layers, fit_to
 from lorry.weights.catalogue import StructureFault
-from lorry.weights.families import Family, Outcome, families, family
-from lorry.weights.fitness import Judgement, judge_base
-from lorry.weights.folder import choose, name_finding
-from lorry.weights.header import Header, read_header
-from lorry.weights.identify import changed_layers, fit_to
-from lorry.weights.keys import Role
-from lorry.weights.labels import Neighbours, base_labels, label_findings, read_neighbours, trigger_word
-from lorry.weights.magic import recognise
-from lorry.weights.source import ByteSource, FileSource
-from lorry.weights.strength import judge_strength
-from lorry.weights.structure import nothing_to_use, structure_findings
-from lorry.weights.values import scan, value_findings
+from lorry.weights.files.header import Header, read_header
+from lorry.weights.files.magic import recognise
+from lorry.weights.files.source import ByteSource, FileSource
+from lorry.weights.files.values import scan, value_findings
+from lorry.weights.origins.folder import choose, name_finding
+from lorry.weights.trainers.labels import (
+    Neighbours,
+    base_labels,
+    label_findings,
+    read_neighbours,
+    trigger_word,
+)
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median_low
 
 from lorry.model.report import RankSpan
-from lorry.weights.header import Header, Tensor
-from lorry.weights.keys import Key, Part, Role, pattern, read_key
+from lorry.weights.adapter.keys import Key, Part, Role, pattern, read_key
+from lorry.weights.files.header import Header, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lorry.model.report import Finding
-from lorry.weights.adapter import Adapter, Module
+from lorry.weights.adapter.keys import Part, Role
+from lorry.weights.adapter.modules import Adapter, Module
 from lorry.weights.catalogue import counted, finding, some
-from lorry.weights.header import Header
-from lorry.weights.keys import Part, Role
+from lorry.weights.files.header import Header
 
 _FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
 _FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
@@ -20,7 +20,7 @@ _ALGORITHMS = {
     Role.DORA: ("ALGO_DORA", "DoRA magnitudes"),
     Role.OTHER: ("ALGO_OTHER", "tensors of OFT, GLoRA, IA3 or trained norms"),
     Role.DIFF: ("ALGO_DIFF", "full differences"),
-    Role.BIAS: ("ALGO_BIAS", "biases"),
+    Role.BIAS: ("ALGO_CONTROL", "biases"),
 }
 
 

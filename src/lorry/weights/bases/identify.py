@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lorry.weights.adapter import Adapter, Module, Signature, signatures
-from lorry.weights.families import Family, Outcome, Row, families, rows
+from lorry.model.verdict import Outcome
+from lorry.weights.adapter.modules import Adapter, Module, Signature, signatures
+from lorry.weights.bases.families import Family, Row, families, rows
 
 
 @dataclass(frozen=True, slots=True)

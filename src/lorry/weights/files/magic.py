@@ -10,7 +10,7 @@ import re
 
 from lorry.model.report import Finding
 from lorry.weights.catalogue import finding
-from lorry.weights.source import ByteSource
+from lorry.weights.files.source import ByteSource
 
 _HEAD = 4096
 _ARCHIVES = {
@@ -71,7 +71,7 @@ def _page(source: ByteSource, head: bytes) -> tuple[str, Finding] | None:
         code = re.search(rb"<Code>(.*?)</Code>", head, re.DOTALL)
         named = _decoded(code[1]) if code else ""
         message = f"{source.name} is an XML answer of a server{f' ({named})' if named else ''}, not weights."
-        return "xml", finding("FILE_XML", message, answer=named)
+        return "xml", finding("FILE_XML_ERROR", message, answer=named)
     return None
 
 
@@ -87,7 +87,7 @@ def _answer(source: ByteSource, head: bytes) -> tuple[str, Finding] | None:
         told = document.get("error") or document.get("message") or document.get("detail") or ""
         said = _decoded(str(told.get("message", "") if isinstance(told, dict) else told).encode())
     message = f"{source.name} is a JSON answer of a server{f' ({said})' if said else ''}, not weights."
-    return "json", finding("FILE_JSON", message, answer=said)
+    return "json", finding("FILE_JSON_ERROR", message, answer=said)
 
 
 def _pickle(source: ByteSource, head: bytes) -> tuple[str, Finding] | None:

@@ -1,6 +1,6 @@
 """Families of base models, as data: their layers, their public ids, and how loaders take each layout.
 
-`families.json` has for each family the shapes of all layers that an adapter can change. The tables were
+`data` has a file for each family, with the shapes of all layers that an adapter can change. The tables were
 made from the diffusers classes (a test marked `reference` makes them again and compares), those of native
 names from the conversions of LoRA formats dossier 1.2 and 1.3, the outcomes of layouts from its 1.4.
 """
@@ -11,26 +11,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib import resources
 from itertools import product
 from typing import Any
 
-from lorry.weights.keys import pattern
+from lorry.model.verdict import Outcome
+from lorry.weights.adapter.keys import pattern
+
+#: Key of the embedded base's family.
+OWN_BASE = "flux-icons-64"
 
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
-
-
-class Outcome(StrEnum):
-    """What a diffusers-style loader does with a layout."""
-
-    OK = "ok"  # every layer is changed, with the right strength
-    ALPHA_DROPPED = "alpha-dropped"  # every layer is changed, as if alpha were equal to the rank
-    PARTIAL = "partial"  # only the layers are changed whose native name is also the diffusers name
-    IGNORED = "ignored"  # it returns normally and changes nothing
-    REFUSED = "refused"  # it raises
-    UNKNOWN = "unknown"  # nobody has tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +113,10 @@ class Family:
 @cache
 def families() -> tuple[Family, ...]:
     """Read the families of base models that Lorry knows, our own embedded base first."""
-    text = resources.files(__package__).joinpath("families.json").read_text(encoding="utf-8")
-    return tuple(_family(row) for row in json.loads(text))
+    folder = resources.files(__package__).joinpath("data")
+    texts = [file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".json")]
+    found = [_family(json.loads(text)) for text in texts]
+    return tuple(sorted(found, key=lambda known: (known.key != OWN_BASE, known.key)))
 
 
 def family(key: str) -> Family | None:

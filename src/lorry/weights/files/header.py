@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorry.weights.catalogue import counted, fault
-from lorry.weights.source import ByteSource
+from lorry.weights.files.source import ByteSource
 
 LARGEST_HEADER = 100_000_000  # the safetensors library's own limit
 

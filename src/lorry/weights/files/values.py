@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lorry.model.report import Finding
-from lorry.weights.adapter import Adapter
+from lorry.weights.adapter.keys import Role
+from lorry.weights.adapter.modules import Adapter
 from lorry.weights.catalogue import counted, fault, finding, some
-from lorry.weights.header import Header, Tensor
-from lorry.weights.keys import Role
-from lorry.weights.source import ByteSource
+from lorry.weights.files.header import Header, Tensor
+from lorry.weights.files.source import ByteSource
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorry.model.report import Finding
-from lorry.weights.adapter import Adapter, Module
+from lorry.model.verdict import Outcome
+from lorry.weights.adapter.keys import Part, Role
+from lorry.weights.adapter.modules import Adapter, Module
 from lorry.weights.catalogue import counted, finding, some
-from lorry.weights.families import Outcome
-from lorry.weights.header import Header, Tensor
-from lorry.weights.keys import Part, Role
-from lorry.weights.source import ByteSource
+from lorry.weights.files.header import Header, Tensor
+from lorry.weights.files.source import ByteSource
 
 CONFIG = "lora_adapter_metadata"
 _COMPONENTS = ("transformer.", "unet.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")

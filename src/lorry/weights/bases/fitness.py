@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorry.model.report import Finding
-from lorry.weights.adapter import Adapter
+from lorry.model.verdict import Outcome
+from lorry.weights.adapter.modules import Adapter
+from lorry.weights.bases.families import Base, Family, base_named, family
+from lorry.weights.bases.identify import Fit, Identity, fit_to, identify
 from lorry.weights.catalogue import finding, some
-from lorry.weights.families import Base, Family, Outcome, base_named, family
-from lorry.weights.header import Header
-from lorry.weights.identify import Fit, Identity, fit_to, identify
+from lorry.weights.files.header import Header
 
 _DOES = {
     Outcome.IGNORED: "its loader ignores all of them and draws plain base-model pictures",

@@ -1,0 +1,1 @@
+"""What trainers leave on disk and in headers: who trained, the trigger word, labels, private things."""
