@@ -12,10 +12,10 @@ from lorry.cli.printing import (
     model_lines,
     pairs,
     proof_lines,
-    report_lines,
     shipped_lines,
     size,
 )
+from lorry.cli.reports import report_lines
 from lorry.errors import ModelNotFound, ProofNoEffect, WeightsRejected
 from lorry.model.events import Event
 from lorry.model.placement import (

@@ -1,4 +1,4 @@
-"""What people read: reports, models, events, proofs and errors as lines of text. Only the doors print."""
+"""What people read: models, events, proofs and errors as lines of text. Only the doors print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from lorry.errors import LorryError
 from lorry.model.events import Event
 from lorry.model.placement import Placement, Proof, ShippedModel
-from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
 
 _MEGABYTE = 1_000_000
 
@@ -36,59 +35,6 @@ def pairs(rows: Iterable[tuple[str, str | None]], indent: str = "  ") -> list[st
     kept = [(label, value) for label, value in rows if value]
     width = max((len(label) for label, _ in kept), default=0)
     return [f"{indent}{label:<{width}}  {value}" for label, value in kept]
-
-
-def report_lines(report: WeightsReport) -> list[str]:
-    """Write a check's report: what the file is, then every finding with its fix.
-
-    Args:
-        report: What the check said.
-    """
-    lines = [report.summary.file, *pairs(_summary_rows(report.summary)), ""]
-    for finding in report.findings:
-        lines += _finding_lines(finding)
-    gap = [""] if report.findings else []
-    return [*lines, *gap, _verdict(report)]
-
-
-def _summary_rows(summary: WeightsSummary) -> list[tuple[str, str | None]]:
-    kind = ", ".join(part for part in (summary.format, summary.layout, summary.algorithm) if part)
-    base = summary.base
-    if base and summary.family and summary.family not in base:
-        base = f"{base} (family {summary.family})"
-    numbers = f"{summary.tensors} tensors, {summary.parameters:,} numbers, {size(summary.size_bytes)}"
-    return [
-        ("format", kind or None),
-        ("base", base or summary.family),
-        ("rank", str(summary.rank) if summary.rank else None),
-        ("alpha", f"{summary.alpha:g}" if summary.alpha is not None else None),
-        ("modules", f"{summary.modules} ({numbers})" if summary.modules else None),
-        ("dtype", summary.dtype),
-        ("trigger", summary.trigger),
-        ("sha256", summary.digest),
-    ]
-
-
-def _finding_lines(finding: Finding) -> list[str]:
-    label = f"{finding.severity:<7}  {finding.code}"
-    lines = [f"{label}  {finding.message}"]
-    if finding.subject:
-        lines.append(f"{'':9}at: {finding.subject}")
-    if finding.fix:
-        lines.append(f"{'':9}fix: {finding.fix}")
-    return lines
-
-
-def _verdict(report: WeightsReport) -> str:
-    counts = {level: sum(f.severity is level for f in report.findings) for level in Severity}
-    named = [
-        f"{number} {level}{'s' if number > 1 and level is not Severity.INFO else ''}"
-        for level, number in counts.items()
-        if number
-    ]
-    if not named:
-        return "No problems found."
-    return ("Not fit to ship: " if counts[Severity.ERROR] else "Fit to ship: ") + ", ".join(named) + "."
 
 
 def error_lines(error: LorryError) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorry.cli.options import Output
-from lorry.cli.printing import report_lines
+from lorry.cli.reports import report_lines
 
 
 def check(path: Path, /, *, base: str | None = None, output: Output = Output()) -> int:  # noqa: B008 - frozen
