@@ -16,7 +16,7 @@ from lorry.delivery import Deliveries, Policy
 from lorry.delivery.doubles import Ground, InstantDurable, MemoryPublisher, MemoryStore, memory_platform
 from lorry.delivery.ports import Publisher
 from lorry.delivery.run import World
-from lorry.delivery.seen import Seen
+from lorry.delivery.seen import Look, Seen
 from lorry.delivery.workflow import Workflows
 from lorry.errors import error_from
 from lorry.model.events import Event
@@ -109,7 +109,8 @@ class Bench:
         await self.store.save_placement(
             replace(before or blank, state=PlacementState.DELIVERING, error=None, proof=None)
         )
-        values = Seen(model, "sound.", {}, AT, AT).as_values()
+        looks = (Look("check", "Checking the files.", "sound.", {}, AT, AT),)
+        values = Seen(model, looks).as_values()
         answer = await Workflows(self.world, self.check).ship(durable or InstantDurable(), values)
         if answer["error"] is not None:
             raise error_from(answer["error"])

@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from lorry.delivery.mending import Check
 from lorry.delivery.proof import DEPLOYED_SCALE, Evidence, measure, proof_prompt
 from lorry.delivery.run import Done, Pending, Run
-from lorry.delivery.seen import Check
 from lorry.errors import LorryError, ProofNoEffect, RequestRefused
 from lorry.model.placement import Proof
 from lorry.model.report import Finding, Severity

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from lorry.delivery.mending import forget_converted
 from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedEndpoint
 from lorry.delivery.proving import forget_proofs
 from lorry.delivery.run import Done, Pending, Run, Step
@@ -100,8 +101,9 @@ async def delete_repository(run: Run) -> Done:
 
 
 async def forget(run: Run) -> Done:
-    """Forget the model, its intents and its pictures; the journal stays."""
+    """Forget the model, its intents, its pictures and its converted copy; the journal stays."""
     await asyncio.to_thread(forget_proofs, run.world.home, run.model.name)
+    await asyncio.to_thread(forget_converted, run.world.home, run.model.source)
     await run.world.intents.drop(f"{run.model.name}/")
     await run.world.records.forget(run.model.name)
     return Done(f"{run.model.name} was retired.")

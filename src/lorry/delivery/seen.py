@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lorry.delivery.mending import Check, Copy, Mender, converted
 from lorry.delivery.ports import Now
 from lorry.delivery.run import Run, Values
 from lorry.errors import LorryError, WeightsRejected
@@ -18,26 +19,26 @@ from lorry.model.placement import TrainedModel
 from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
 from lorry.weights import family
 
-#: Reads and judges a model's files.
-Check = Callable[[Path], WeightsReport]
-
 _STEP = "check"
+_CONVERT = "convert"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A file that passed the check, and when the check began and ended."""
+class Look:
+    """One thing that was done before anything was written: its step, what came of it, and when."""
 
-    model: TrainedModel
+    step: str
+    doing: str
     sentence: str
     facts: dict[str, Any]
     began: datetime
     ended: datetime
 
     def as_values(self) -> Values:
-        """Give it as JSON values, as a workflow takes it."""
+        """Give it as JSON values."""
         return {
-            "model": self.model.as_dict(),
+            "step": self.step,
+            "doing": self.doing,
             "sentence": self.sentence,
             "facts": self.facts,
             "began": self.began.isoformat(),
@@ -45,43 +46,95 @@ class Seen:
         }
 
 
-async def look_at(
-    source: Path, name: str, check: Check, now: Now, listen: Callable[[Event], None], speaker: str
-) -> Seen:
-    """Check a model's files, telling who listens but writing nothing yet.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A model whose file passed the check, and what was done to find that out."""
+
+    model: TrainedModel
+    looks: tuple[Look, ...] = field(default=())
+
+    def as_values(self) -> Values:
+        """Give it as JSON values, as a workflow takes it."""
+        return {"model": self.model.as_dict(), "looks": [look.as_values() for look in self.looks]}
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What looking at a file takes: who checks, who converts, the home, the time, and who hears of it."""
+
+    check: Check
+    mender: Mender
+    home: Path
+    now: Now
+    listen: Callable[[Event], None]
+    speaker: str
+
+
+async def look_at(source: Path, name: str, eyes: Eyes) -> Seen:
+    """Check a model's files, and convert them when the route needs it; nothing is written to the journal yet.
 
     Args:
         source: What the user named.
         name: Lorry's name for the model.
-        check: Reads and judges.
-        now: The time.
-        listen: Hears that the check begins, and when it fails.
-        speaker: In whose name it is said.
+        eyes: What looking takes.
 
     Raises:
-        WeightsRejected: There are errors, or the base can't be told.
+        WeightsRejected: There are errors that no conversion mends, or the base can't be told.
         SourceNotFound: There is nothing to check.
+        LorryError: The conversion failed.
     """
-    began = now()
-    listen(step_started(name, speaker, _STEP, "Checking the files.", began))
-    try:
-        report = _complete(await asyncio.to_thread(check, source))
-        if not report.ok:
+    looks: list[Look] = []
+
+    def check() -> tuple[WeightsReport, str]:
+        report = _complete(eyes.check(source))
+        needs = eyes.mender.can(report)
+        if not (report.ok or needs):
             raise WeightsRejected(report)
+        return report, _sentence(report) + (" A conversion makes it fit." if needs else "")
+
+    report = await _look(_STEP, "Checking the files.", name, eyes, looks, check)
+    if eyes.mender.can(report):
+
+        def convert() -> tuple[WeightsReport, str]:
+            copy: Copy = converted(report, eyes.home, eyes.mender, eyes.check)
+            if not copy.report.ok:
+                raise WeightsRejected(copy.report)
+            return _complete(_named(copy.report, report)), f"{'; '.join(copy.steps)}."
+
+        report = await _look(_CONVERT, "Converting for the route.", name, eyes, looks, convert)
+    return Seen(_model(report.summary, name, looks[-1].ended), tuple(looks))
+
+
+async def _look(
+    step: str,
+    doing: str,
+    name: str,
+    eyes: Eyes,
+    looks: list[Look],
+    act: Callable[[], tuple[WeightsReport, str]],
+) -> WeightsReport:
+    """Do one thing in a thread, tell who listens that it begins or fails, and keep what came of it."""
+    began = eyes.now()
+    eyes.listen(step_started(name, eyes.speaker, step, doing, began))
+    try:
+        report, sentence = await asyncio.to_thread(act)
     except LorryError as error:
-        listen(step_failed(name, speaker, _STEP, error, now(), began))
+        eyes.listen(step_failed(name, eyes.speaker, step, error, eyes.now(), began))
         raise
-    ended = now()
-    return Seen(_model(report.summary, name, ended), _sentence(report), _facts(report), began, ended)
+    looks.append(Look(step, doing, sentence, _facts(report), began, eyes.now()))
+    return report
 
 
 async def tell_checked(run: Run, values: Values) -> Values:
-    """Write the events of a check that has been, now that there is a model that they belong to."""
-    began, ended = (datetime.fromisoformat(values[key]) for key in ("began", "ended"))
+    """Write the events of the looks that have been, now that there is a model that they belong to."""
     name = run.model.name
-    await run.world.journal.write(step_started(name, run.source, _STEP, "Checking the files.", began))
-    await run.save(step=_STEP)
-    await run.tell(step_done(name, run.source, _STEP, values["sentence"], ended, began, values["facts"]))
+    for look in values["looks"]:
+        began, ended = (datetime.fromisoformat(look[key]) for key in ("began", "ended"))
+        await run.world.journal.write(step_started(name, run.source, look["step"], look["doing"], began))
+        await run.save(step=look["step"])
+        await run.tell(
+            step_done(name, run.source, look["step"], look["sentence"], ended, began, look["facts"])
+        )
     return {"done": True}
 
 
@@ -102,6 +155,15 @@ def _complete(report: WeightsReport) -> WeightsReport:
         "Write the base model into the file's metadata or its adapter_config.json.",
     )
     return replace(report, findings=(unknown, *report.findings))
+
+
+def _named(copy: WeightsReport, original: WeightsReport) -> WeightsReport:
+    """Keep what the copy does not say any more, as its neighbours stayed behind: trigger word and base."""
+    told, before = copy.summary, original.summary
+    return replace(
+        copy,
+        summary=replace(told, trigger=told.trigger or before.trigger, base=told.base or before.base),
+    )
 
 
 def _model(summary: WeightsSummary, name: str, at: datetime) -> TrainedModel:

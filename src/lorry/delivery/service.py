@@ -11,10 +11,11 @@ from typing import Any
 
 from lorry.delivery.durable import Runtime, fault
 from lorry.delivery.lock import hold_home
+from lorry.delivery.mending import Check, Leave, Mender
 from lorry.delivery.policy import Course, Policy, course
 from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Records
 from lorry.delivery.run import Run, Values, World
-from lorry.delivery.seen import Check, Seen, look_at
+from lorry.delivery.seen import Eyes, Seen, look_at
 from lorry.delivery.source import verify_source
 from lorry.delivery.steps import servable_base, still_serves
 from lorry.delivery.workflow import DELIVERY, Workflows
@@ -42,6 +43,7 @@ class Deliveries:
         policy: How long to wait and how often to try.
         listen: Hears every event as it happens; must not raise or block.
         check: Reads and judges a model's files; `lorry.weights.check` when omitted.
+        mender: Converts files that the route does not take as they are; nothing is converted when omitted.
 
     Raises:
         HomeBusy: On entering, when another process delivers in this home.
@@ -61,12 +63,13 @@ class Deliveries:
         policy: Policy | None = None,
         listen: Callable[[Event], None] | None = None,
         check: Check | None = None,
+        mender: Mender | None = None,
     ) -> None:
         self._world = World(
             home, records, journal, intents, publisher, platform, now, policy or Policy(), listen or _deaf
         )
-        self._check = check or _check
-        workflows = Workflows(self._world, self._check)
+        self._eyes = Eyes(check or _check, mender or Leave(), home, now, self._world.listen, DELIVERY)
+        workflows = Workflows(self._world, self._eyes.check)
         self._runtime = Runtime(home, {"ship": workflows.ship, "retire": workflows.retire})
         self._open = AsyncExitStack()
         self._turns: dict[str, asyncio.Lock] = {}
@@ -214,8 +217,7 @@ class Deliveries:
         return await self._runtime.start("retire", f"retire:{name}:", {"model": model.as_dict()})
 
     async def _look_at(self, source: Path, name: str) -> Seen:
-        world = self._world
-        return await look_at(source, name, self._check, world.now, world.listen, DELIVERY)
+        return await look_at(source, name, self._eyes)
 
     async def _look_again(self, model: TrainedModel) -> Seen:
         await verify_source(model)

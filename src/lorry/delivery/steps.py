@@ -6,6 +6,7 @@ Every step may run again after a kill: what it finds done it adopts (`intents.py
 from __future__ import annotations
 
 from lorry.delivery.intents import Creation, Note, create_once
+from lorry.delivery.mending import Check
 from lorry.delivery.meter import Meter
 from lorry.delivery.ports import (
     DeploymentState,
@@ -18,7 +19,6 @@ from lorry.delivery.ports import (
 )
 from lorry.delivery.proving import prove
 from lorry.delivery.run import Done, Pending, Run, Step
-from lorry.delivery.seen import Check
 from lorry.delivery.source import files_of, verify_source
 from lorry.errors import BaseNotServed, DeploymentFailed, NotThere, RequestRefused, RevisionRejected
 from lorry.model.placement import PlacementState

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from lorry.delivery.mending import Check
 from lorry.delivery.retiring import retire_steps, stop_what_bills
 from lorry.delivery.run import Progress, Run, Step, Values, World, perform
-from lorry.delivery.seen import Check, model_from, tell_checked
+from lorry.delivery.seen import model_from, tell_checked
 from lorry.delivery.steps import ship_steps
 from lorry.model.placement import PlacementState
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lorry.delivery.doubles.ground import Fault, Ground
 from lorry.delivery.doubles.instant import InstantDurable
+from lorry.delivery.doubles.mending import PrefixMender
 from lorry.delivery.doubles.painting import MemoryPainter, flat_png
 from lorry.delivery.doubles.publishing import MemoryPublisher
 from lorry.delivery.doubles.registry import MemoryRegistry
@@ -21,6 +22,7 @@ __all__ = [
     "InstantDurable",
     "MemoryPublisher",
     "MemoryStore",
+    "PrefixMender",
     "flat_png",
     "memory_platform",
 ]
