@@ -11,7 +11,8 @@ import pytest
 import lorry
 from lorry.model.verdict import Outcome
 from lorry.weights import families, family
-from lorry.weights.bases.families import Family, layer_names, rows
+from lorry.weights.bases.families import Family, layer_names
+from lorry.weights.bases.names import rows
 from lorry.weights.files.header import read_header
 from lorry.weights.files.source import FileSource
 
@@ -99,5 +100,4 @@ def test_the_tables_are_those_of_the_diffusers_classes() -> None:
         known = family(row["key"])
         assert known is not None
         table = {name: (inputs, outputs) for name, inputs, outputs in layer_names(known)}
-        # Z-Image names two layers after patch sizes ("2-1"), which no trainer adapts.
-        assert {name: size for name, size in real.items() if "2-1" not in name} == table, row["key"]
+        assert real == table, row["key"]

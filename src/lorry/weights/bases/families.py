@@ -8,16 +8,16 @@ names from the conversions of LoRA formats dossier 1.2 and 1.3, the outcomes of 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from lorry.model.verdict import Outcome
-from lorry.weights.adapter.keys import pattern
 
 #: Key of the embedded base's family.
 OWN_BASE = "flux-icons-64"
@@ -34,27 +34,16 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Layers of one shape: a name with `*` for numbers, the ranges of those, inputs, outputs.
+class Native:
+    """What a layer of the original model is in diffusers.
 
-    `covers` counts the diffusers layers behind it: 3 for a fused qkv.
+    Attributes:
+        to: Templates of the diffusers layers, in the order of their rows in the fused matrix.
+        swap: Whether the halves of the rows, scale and shift, change places (dossier, end of 1.4).
     """
 
-    pattern: str
-    ranges: tuple[tuple[int, int], ...]
-    inputs: int
-    outputs: int
-    covers: int
-    native: bool
-
-    def has(self, indexes: tuple[int, ...]) -> bool:
-        """Tell whether a layer with these numbers exists."""
-        if len(indexes) != len(self.ranges):
-            return False
-        for index, (low, high) in zip(indexes, self.ranges, strict=True):  # noqa: SIM110 - the hottest loop
-            if not low <= index <= high:
-                return False
-        return True
+    to: tuple[str, ...]
+    swap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +59,8 @@ class Family:
         aliases: Names in headers that mean the family, not one base of it.
         layouts: Outcome per layout, as `layout naming spelling alpha`, `*` for any.
         layers: Shapes by diffusers name, `[0-18]` for a range of numbers: inputs, outputs.
-        native: The same by the original names, with the number of diffusers layers when not 1.
+        native: The original names that differ, and the diffusers layers behind them. Numbers of both sides
+            run together: the third of one range is the third of the other.
         model: The diffusers class and configuration that the layers come from.
         source: Where the numbers come from.
         checked: When.
@@ -83,8 +73,8 @@ class Family:
     bases: tuple[Base, ...]
     aliases: tuple[str, ...]
     layouts: Mapping[str, Outcome]
-    layers: Mapping[str, tuple[int, ...]]
-    native: Mapping[str, tuple[int, ...]]
+    layers: Mapping[str, tuple[int, int]]
+    native: Mapping[str, Native]
     model: Mapping[str, Any]
     source: str
     checked: str
@@ -113,9 +103,7 @@ class Family:
 @cache
 def families() -> tuple[Family, ...]:
     """Read the families of base models that Lorry knows, our own embedded base first."""
-    folder = resources.files(__package__).joinpath("data")
-    texts = [file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".json")]
-    found = [_family(json.loads(text)) for text in texts]
+    found = [_family(json.loads(text)) for text in _texts()]
     return tuple(sorted(found, key=lambda known: (known.key != OWN_BASE, known.key)))
 
 
@@ -142,45 +130,26 @@ def base_named(name: str) -> Base | None:
     return None
 
 
-@cache
-def rows(key: str, flat: bool) -> Mapping[str, tuple[Row, ...]]:
-    """Give a family's layers by their pattern.
-
-    Args:
-        key: The family's key.
-        flat: Whether to spell the layers with underscores for dots.
-    """
-    known = next(known for known in families() if known.key == key)
-    table: dict[str, list[Row]] = {}
-    for native, layers in ((False, known.layers), (True, known.native)):
-        for name, shape in layers.items():
-            row = _row(name, shape, native, flat)
-            table.setdefault(row.pattern, []).append(row)
-    return {words: tuple(found) for words, found in table.items()}
-
-
 def layer_names(found: Family) -> Iterator[tuple[str, int, int]]:
     """List a family's layers by their diffusers names, with inputs and outputs.
 
     Args:
         found: The family.
     """
-    for template, (inputs, outputs, *_) in found.layers.items():
+    for template, (inputs, outputs) in found.layers.items():
         spans = [range(int(low), int(high) + 1) for low, high in _RANGE.findall(template)]
         words = _RANGE.sub("{}", template)
         for indexes in product(*spans):
             yield words.format(*indexes), inputs, outputs
 
 
-def _row(template: str, shape: tuple[int, ...], native: bool, flat: bool) -> Row:
-    # The lowest and the highest name of a range differ in their numbers only.
-    low, high = (_RANGE.sub(rf"\{end}", template) for end in (1, 2))
-    if flat:
-        low, high = low.replace(".", "_"), high.replace(".", "_")
-    words, lowest = pattern(low, flat)
-    _, highest = pattern(high, flat)
-    covers = shape[2] if len(shape) > 2 else 1
-    return Row(words, tuple(zip(lowest, highest, strict=True)), shape[0], shape[1], covers, native)
+def _texts() -> Iterator[bytes]:
+    """Read all files of the data, subfolders too."""
+    # Plain paths: importlib.resources costs more than the reading.
+    for folder, _, names in os.walk(Path(__file__).with_name("data")):
+        for name in names:
+            if name.endswith(".json"):
+                yield Path(folder, name).read_bytes()
 
 
 @cache
@@ -206,7 +175,10 @@ def _family(row: dict[str, Any]) -> Family:
         aliases=tuple(row["aliases"]),
         layouts={layout: Outcome(word) for layout, word in row["layouts"].items()},
         layers=row["layers"],
-        native=row["native"],
+        native={
+            name: Native(tuple(layer["to"]), layer.get("swap", False))
+            for name, layer in row["native"].items()
+        },
         model=row["model"],
         source=row["source"],
         checked=row["checked"],

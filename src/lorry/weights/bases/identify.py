@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lorry.model.verdict import Outcome
 from lorry.weights.adapter.modules import Adapter, Module, Signature, signatures
-from lorry.weights.bases.families import Family, Row, families, rows
+from lorry.weights.bases.families import Family, families
+from lorry.weights.bases.names import Row, rows
 
 
 @dataclass(frozen=True, slots=True)
