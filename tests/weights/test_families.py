@@ -88,6 +88,8 @@ def test_the_tables_are_those_of_the_diffusers_classes() -> None:
     diffusers = pytest.importorskip("diffusers")
     folder = resources.files("lorry.weights.bases").joinpath("data")
     for file in folder.iterdir():
+        if not file.is_file():
+            continue  # text models have a test of their own
         row = json.loads(file.read_text(encoding="utf-8"))
         with torch.device("meta"):
             model = getattr(diffusers, row["model"]["class"])(**row["model"]["config"])
