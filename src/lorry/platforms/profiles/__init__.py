@@ -1,109 +1,174 @@
-"""What each route takes, as data: one TOML file for each, with the date and the source of its facts."""
+"""What each route and each loader takes, as data: one TOML file for each, every fact with its source and date.
+
+Routes are ways in which a platform serves a model; loaders are what reads a file, on a route or on the user's
+own machine. A limit that a file does not state is not known to exist, and is said so.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
-from datetime import date
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
+
+from lorry.errors import OptionInvalid
+from lorry.platforms.profiles.profile import (
+    BaseStatus,
+    Count,
+    Fact,
+    PartRule,
+    Profile,
+    Ranks,
+    ServedBase,
+    Source,
+    Stumble,
+)
+
+__all__ = [
+    "ALL",
+    "LOADERS",
+    "ROUTES",
+    "BaseStatus",
+    "Count",
+    "Fact",
+    "PartRule",
+    "Profile",
+    "Ranks",
+    "ServedBase",
+    "Source",
+    "Stumble",
+    "chosen",
+    "profile",
+    "profiles",
+    "read_profile",
+]
+
+T = TypeVar("T")
+
+#: The routes of design.md, in the order in which they are told.
+ROUTES = (
+    "local",
+    "together-attached",
+    "together-merged",
+    "together-url",
+    "together-container",
+    "together-v1",
+)
+LOADERS = ("diffusers", "comfyui", "peft", "vllm")
+#: The word for all of them.
+ALL = "all"
 
 
-class BaseStatus(StrEnum):
-    """How far a base can be relied on; `sentence` says each in words."""
-
-    SUPPORTED = "supported"
-    UNPROVED = "unproved"
-    DEPRECATED = "deprecated"
-
-    @property
-    def sentence(self) -> str:
-        """Say the status in words a user understands."""
-        return _SENTENCES[self]
+def profiles() -> dict[str, Profile]:
+    """Read the profiles of all routes and loaders, by name."""
+    return {target: profile(target) for target in (*ROUTES, *LOADERS)}
 
 
-_SENTENCES = {
-    BaseStatus.SUPPORTED: "It takes adapters, and every delivery proves it anew.",
-    BaseStatus.UNPROVED: "Its documentation says that it takes adapters; nobody has shown that they act.",
-    BaseStatus.DEPRECATED: "It is announced to end; nothing new should go there.",
-}
+@cache
+def profile(target: str) -> Profile:
+    """Read the profile of one route or loader.
 
-
-@dataclass(frozen=True, slots=True)
-class ServedBase:
-    """A base model of a route: its public id, how far it can be relied on, and what else to know."""
-
-    id: str
-    status: BaseStatus
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a fact comes from, and of when it is."""
-
-    fact: str
-    origin: str
-    date: date
-
-
-@dataclass(frozen=True, slots=True)
-class RouteProfile:
-    """What one route takes; `None` and an empty tuple mean that no limit is known.
-
-    Attributes:
-        route: Which route.
-        platform: Who serves it.
-        says: One sentence for a person.
-        checked: When the facts were last gone over.
-        pictures: Whether it takes LoRAs for pictures.
-        text: Whether it takes adapters for text.
-        upload: Whether files are uploaded to it.
-        by_url: Whether it fetches an adapter from an address in the request.
-        per_request: Most adapters in one request.
-        dtypes: Data types of an adapter's tensors that it reads.
-        max_rank: Largest rank that it takes.
-        bases: Base models that take adapters there.
-        sources: Where all of this comes from.
+    Args:
+        target: One of `ROUTES` or `LOADERS`.
     """
-
-    route: str
-    platform: str
-    says: str
-    checked: date
-    pictures: bool
-    text: bool
-    upload: bool
-    by_url: bool
-    per_request: int | None
-    dtypes: tuple[str, ...]
-    max_rank: int | None
-    bases: tuple[ServedBase, ...]
-    sources: tuple[Source, ...]
+    text = resources.files(__package__).joinpath(f"{target}.toml").read_text(encoding="utf-8")
+    return read_profile(tomllib.loads(text))
 
 
-def profiles() -> dict[str, RouteProfile]:
-    """Read the profiles of all routes, by route."""
-    files = (file for file in resources.files(__package__).iterdir() if file.name.endswith(".toml"))
-    found = (_profile(tomllib.loads(file.read_text(encoding="utf-8"))) for file in files)
-    return {profile.route: profile for profile in sorted(found, key=lambda profile: profile.route)}
+def chosen(targets: Iterable[str]) -> tuple[Profile, ...]:
+    """Give the profiles that a user named, in our order and each once.
+
+    Args:
+        targets: Names of routes and loaders, or `all`.
+
+    Raises:
+        OptionInvalid: A name is none of them; all wrong names are told at once.
+    """
+    known = (*ROUTES, *LOADERS)
+    asked = set(targets)
+    strangers = sorted(asked - {*known, ALL})
+    if strangers:
+        are = "is no route or loader" if len(strangers) == 1 else "are no routes or loaders"
+        raise OptionInvalid(
+            f"{', '.join(strangers)} {are}.",
+            fix=f"Use {ALL}, or some of {', '.join(known)}.",
+            evidence={"unknown": strangers, "known": list(known)},
+        )
+    return tuple(profile(target) for target in known if ALL in asked or target in asked)
 
 
-def _profile(table: dict[str, Any]) -> RouteProfile:
-    adapters = table["adapters"]
-    return RouteProfile(
-        route=table["route"],
-        platform=table["platform"],
+def read_profile(table: Mapping[str, Any]) -> Profile:
+    """Make a profile of a TOML table; a fact without its source or date is a KeyError.
+
+    Args:
+        table: The table of one file.
+    """
+    target, loader = table["target"], table["loader"]
+    return Profile(
+        target=target,
+        kind=table["kind"],
+        platform=table.get("platform"),
         says=table["says"],
         checked=table["checked"],
-        pictures=adapters["pictures"],
-        text=adapters["text"],
-        upload=adapters["upload"],
-        by_url=adapters["by_url"],
-        per_request=adapters.get("per_request"),
-        dtypes=tuple(adapters["dtypes"]),
-        max_rank=adapters.get("max_rank"),
-        bases=tuple(ServedBase(row["id"], BaseStatus(row["status"]), row["note"]) for row in table["bases"]),
-        sources=tuple(Source(row["fact"], row["from"], row["date"]) for row in table["sources"]),
+        loader=loader,
+        through=None if loader == target else profile(loader),
+        to=table.get("to"),
+        note=table.get("note", ""),
+        kinds=_words(table["kinds"]),
+        modalities=_words(table["modalities"]),
+        upload=_fact(table.get("upload"), bool),
+        by_url=_fact(table.get("by_url"), bool),
+        files=_maybe_words(table.get("files")),
+        layouts=_maybe_words(table.get("layouts")),
+        algorithms=_maybe_words(table.get("algorithms")),
+        dtypes=_maybe_words(table.get("dtypes")),
+        max_rank=_fact(table.get("max_rank"), int),
+        ranks=_ranks(table["ranks"]) if "ranks" in table else None,
+        max_bytes=_fact(table.get("max_bytes"), int),
+        adapters=tuple(
+            Count(row["value"], row["unit"], row.get("of", ""), _source(row))
+            for row in table.get("adapters", ())
+        ),
+        parts=tuple(
+            PartRule(row["part"], row["does"] == "applied", tuple(row.get("families", ())), _source(row))
+            for row in table.get("parts", ())
+        ),
+        stumbles=tuple(Stumble(row["code"], row["says"], _source(row)) for row in table.get("stumbles", ())),
+        bases=tuple(_base(row) for row in table.get("bases", ())),
+        families=_maybe_words(table.get("families")),
+        licence=_fact(table.get("licence"), str),
+        closed=_fact(table.get("closed"), str),
+        unproved=_fact(table.get("unproved"), str),
+    )
+
+
+def _source(row: Mapping[str, Any]) -> Source:
+    return Source(row["from"], row["date"])
+
+
+def _fact(row: Mapping[str, Any] | None, kind: type[T]) -> Fact[T] | None:
+    return None if row is None else Fact(kind(row["value"]), _source(row))  # type: ignore[call-arg]
+
+
+def _words(row: Mapping[str, Any]) -> Fact[tuple[str, ...]]:
+    return Fact(tuple(row["value"]), _source(row))
+
+
+def _maybe_words(row: Mapping[str, Any] | None) -> Fact[tuple[str, ...]] | None:
+    return None if row is None else _words(row)
+
+
+def _ranks(row: Mapping[str, Any]) -> Ranks:
+    return Ranks(tuple(row["value"]), row["setting"], row["default"], _source(row))
+
+
+def _base(row: Mapping[str, Any]) -> ServedBase:
+    return ServedBase(
+        id=row["id"],
+        model=row.get("model", row["id"]),
+        family=row["family"],
+        status=BaseStatus(row["status"]),
+        note=row["note"],
+        source=_source(row),
     )
