@@ -178,7 +178,8 @@ def _kronecker_size(tensors: tuple[Tensor, ...]) -> tuple[int | None, int | None
         if full is not None and len(full) > 1:
             factors.append((full[1], full[0]))
         elif left is not None and right is not None and len(left) > 1 and len(right) > 1:
-            factors.append((right[1], left[0]))
+            # the factors of a Tucker core (t2) are [rank, outputs] and [rank, inputs]
+            factors.append((right[1], left[1] if name == "w2" and "t2" in shapes else left[0]))
         else:
             return None, None
     return factors[0][0] * factors[1][0], factors[0][1] * factors[1][1]
@@ -187,4 +188,5 @@ def _kronecker_size(tensors: tuple[Tensor, ...]) -> tuple[int | None, int | None
 def _hadamard_size(tensors: tuple[Tensor, ...]) -> tuple[int | None, int | None]:
     shapes = {tensor.name.rpartition(".hada_")[2]: tensor.shape for tensor in tensors}
     left, right = shapes.get("w1_a", ()), shapes.get("w1_b", ())
-    return right[1] if len(right) > 1 else None, left[0] if left else None
+    outputs = left[-1 if "t1" in shapes else 0] if left else None  # beside a Tucker core: [rank, outputs]
+    return right[1] if len(right) > 1 else None, outputs
