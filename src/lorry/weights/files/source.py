@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol, Self
+
+from lorry.errors import SourceNotFound
+
+#: A file that was touched this recently counts as still being written (dossier LoRA formats, section 4).
+QUIET_SECONDS = 2.0
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
 
 
 class ByteSource(Protocol):
@@ -18,6 +33,10 @@ class ByteSource(Protocol):
     @property
     def size(self) -> int:
         """Bytes in all, as known when it was opened."""
+
+    @property
+    def reach(self) -> int:
+        """Bytes from the start on that can be read; fewer than `size` only where the rest is far away."""
 
     def read(self, offset: int, count: int) -> bytes:
         """Read up to `count` bytes from `offset`; fewer only where the source ends."""
@@ -38,6 +57,11 @@ class MemorySource:
         """Bytes in all."""
         return len(self.content)
 
+    @property
+    def reach(self) -> int:
+        """All of them."""
+        return len(self.content)
+
     def read(self, offset: int, count: int) -> bytes:
         """Read a slice."""
         return self.content[offset : offset + count]
@@ -50,16 +74,36 @@ class MemorySource:
 
 
 class FileSource:
-    """A file on disk, opened once.
+    """A regular file on disk, or a run of its bytes, opened once.
 
     It is read, not mapped: a file that another process cuts while it is mapped kills the reader
     (SIGBUS), and reading into one small buffer is as fast (dossier LoRA formats, section 5).
+
+    Args:
+        path: The file.
+        name: What to call it by; the file's own name when omitted.
+        begin: Where the run starts; a member of an archive lies somewhere inside.
+        size: Bytes of the run; up to the end of the file when omitted.
+
+    Raises:
+        SourceNotFound: It is a pipe, a socket, a device or a folder; none of them is ever waited for.
+        OSError: The system refuses to open it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self._file: BinaryIO = path.open("rb", buffering=0)
-        self.size = self._file.seek(0, 2)
+    def __init__(self, path: Path, *, name: str | None = None, begin: int = 0, size: int | None = None) -> None:
+        self.name = path.name if name is None else name
+        self._path, self._begin = path, begin
+        require_regular(path, path.stat())
+        # A pipe may take the file's place between the look and the opening; it must not block either.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+        self._seen = os.fstat(self._file.fileno())
+        try:
+            require_regular(path, self._seen)
+        except SourceNotFound:
+            self._file.close()
+            raise
+        self.size = self._seen.st_size - begin if size is None else size
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +113,25 @@ class FileSource:
     ) -> None:
         self._file.close()
 
+    @property
+    def reach(self) -> int:
+        """All of them."""
+        return self.size
+
+    @property
+    def modified(self) -> float:
+        """When the file was last written, in seconds since 1970, as known when it was opened."""
+        return self._seen.st_mtime
+
+    def unchanged(self) -> bool:
+        """Tell whether the file is still the one that was opened: same size, same time, same place."""
+        now = os.fstat(self._file.fileno())
+        try:
+            there = self._path.stat()
+        except OSError:
+            return False
+        return _mark(now) == _mark(self._seen) and os.path.samestat(now, there)
+
     def read(self, offset: int, count: int) -> bytes:
         """Read up to `count` bytes from `offset`."""
         buffer = bytearray(min(count, max(self.size - offset, 0)))
@@ -76,11 +139,42 @@ class FileSource:
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`."""
-        self._file.seek(offset)
+        buffer = buffer[: max(self.size - offset, 0)]
+        self._file.seek(self._begin + offset)
         done = 0
         while done < len(buffer):
-            count = self._file.readinto(buffer[done:])  # type: ignore[attr-defined]
+            count = self._file.readinto(buffer[done:])
             if not count:
                 break
             done += count
         return done
+
+
+def require_regular(path: Path, status: os.stat_result) -> None:
+    """Refuse what is no regular file by its kind, before anything waits for it.
+
+    Args:
+        path: What was named.
+        status: What the system says about it.
+
+    Raises:
+        SourceNotFound: It is something else.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        message = f"{path} is no regular file but {kind}."
+        raise SourceNotFound(message, evidence={"path": str(path), "kind": kind})
+
+
+def still_writing(modified: float, now: float) -> bool:
+    """Tell whether a file was touched so recently that something may still write it.
+
+    Args:
+        modified: When it was last written, in seconds since 1970.
+        now: The present time; a clock of another machine may be a little behind the file's.
+    """
+    return abs(now - modified) < QUIET_SECONDS
+
+
+def _mark(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
