@@ -32,11 +32,12 @@ class Entry:
 
 
 class StructureFault(Exception):
-    """The file can't be read any further; carries the one finding that says why."""
+    """The file can't be read any further; carries every finding that says why, the worst first."""
 
-    def __init__(self, found: Finding) -> None:
+    def __init__(self, found: Finding, *more: Finding) -> None:
         super().__init__(found.message)
         self.finding = found
+        self.findings = (found, *more)
 
 
 @cache

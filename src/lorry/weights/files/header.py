@@ -1,21 +1,23 @@
-"""Read a safetensors header by ourselves, and say what breaks its rules (LoRA formats dossier, section 2).
+"""Read a safetensors header by ourselves, and say all that breaks its rules (LoRA formats dossier 2).
 
-Stops at the first structural fault. Only the header is read, over any byte source; the rules are those of
-the format, not those of the library's leniencies (a hole or a duplicate key is a fault here).
+Only the header is read, over any byte source; the rules are those of the format, not those of the library's
+leniencies (a hole or a duplicate key is a fault here). What is wrong with the tensors' entries is collected;
+a header that is not even a JSON object ends the reading at once.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from lorry.weights.catalogue import counted, fault
+from lorry.model.report import Finding, Mend
+from lorry.weights.catalogue import StructureFault, counted, finding, some
+from lorry.weights.files.document import LARGEST_HEADER, read_document
 from lorry.weights.files.source import ByteSource
 
-LARGEST_HEADER = 100_000_000  # the safetensors library's own limit
+__all__ = ["BITS", "LARGEST_HEADER", "Header", "Tensor", "read_header"]
 
 #: Bits per number of each data type that the format knows.
 BITS = {
@@ -28,10 +30,19 @@ BITS = {
     "F6_E3M2": 6,
 }
 
+_LARGEST = 2**63  # counts and offsets are below
+_OVERFLOW = 2**64  # the library refuses a larger product, even when a later zero would undo it
+_NAMED = 20  # tensors that a finding names at most; it always counts all of them
+_SHOWN = 5  # of them in the sentence
+_TAIL = 1 << 20  # bytes behind the last tensor that are looked at
+_FIELDS = itemgetter("dtype", "shape", "data_offsets")
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor's entry: `begin` and `end` count from the start of the data."""
+
+class Tensor(NamedTuple):
+    """A tensor's entry: `begin` and `end` count from the start of the data.
+
+    A tuple, as a file has thousands of them and a frozen dataclass takes three times as long to make.
+    """
 
     name: str
     dtype: str
@@ -40,7 +51,7 @@ class Tensor:
     end: int
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # how many numbers, not how often one of the fields
         """How many numbers it holds."""
         return math.prod(self.shape)
 
@@ -61,148 +72,227 @@ def read_header(source: ByteSource) -> Header:
         source: The file.
 
     Raises:
-        StructureFault: The first rule that the file breaks, as a finding.
+        StructureFault: Every rule that the file breaks, as findings.
     """
-    length = _header_length(source)
-    document = _document(source, length)
-    metadata = _metadata(document.pop("__metadata__", None))
-    tensors = sorted((_tensor(name, row) for name, row in document.items()), key=_by_bytes)
-    _judge_coverage(tensors)
-    _judge_length(source, 8 + length, tensors)
-    return Header(tuple(tensors), metadata, 8 + length)
+    document = read_document(source)
+    faults = _Faults()
+    metadata = _metadata(document.fields.pop("__metadata__", None), faults)
+    tensors, contiguous = _tensors(document.fields, faults)
+    if not contiguous:
+        tensors.sort(key=_by_bytes)
+        tensors = _judge_coverage(tensors, faults)
+    _judge_length(source, document.data_start, tensors, faults)
+    if faults:
+        raise StructureFault(*faults.findings())
+    return Header(tuple(tensors), metadata, document.data_start)
 
 
-def _header_length(source: ByteSource) -> int:
-    prefix = source.read(0, 8)
-    if len(prefix) < 8:
-        raise fault(
-            "HDR_TRUNCATED",
-            f"{source.name} has {source.size} bytes; the shortest safetensors file has 10.",
-            size=source.size,
-        )
-    length = int.from_bytes(prefix, "little")
-    if length > LARGEST_HEADER:
-        message = f"The first 8 bytes of {source.name} announce a header of {length:,} bytes."
-        raise fault("HDR_TOO_LARGE", message, header=length, limit=LARGEST_HEADER)
-    if 8 + length > source.size:
-        message = (
-            f"The header of {source.name} has {length:,} bytes, but the file ends after {source.size:,}."
-        )
-        raise fault("HDR_TRUNCATED", message, header=length, size=source.size)
-    return length
+@dataclass(slots=True)
+class _Fault:
+    """One code's tensors: the first with its sentence, the next by name, all by number."""
+
+    sentence: str
+    subject: str
+    evidence: dict[str, Any]
+    named: list[str] = field(default_factory=list)
+    count: int = 0
 
 
-def _document(source: ByteSource, length: int) -> dict[str, Any]:
-    try:
-        text = source.read(8, length).decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"The header of {source.name} is no UTF-8 text from its byte {error.start:,} on."
-        raise fault("HDR_UTF8", message, byte=error.start) from error
-    try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        message = f"The header of {source.name} is no JSON: {error.msg} at {place}."
-        raise fault("HDR_JSON", message, line=error.lineno, column=error.colno) from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, a constant that is no JSON, or nesting beyond all measure.
-        message = f"The header of {source.name} is no JSON that describes tensors."
-        raise fault("HDR_JSON", message) from error
-    if not isinstance(document, dict):
-        raise fault("HDR_JSON", f"The header of {source.name} is JSON, but no object.")
-    return document
+class _Faults(dict[str, _Fault]):
+    """What is wrong with the entries, by code, in the order of discovery."""
+
+    holes = True  # whether a hole is a fault: not when an entry's own place is unknown
+    length: Finding | None = None
+
+    def add(self, code: str, name: str, sentence: str, **evidence: Any) -> None:
+        name = some([name])
+        known = self.setdefault(code, _Fault(sentence, name, evidence))
+        known.count += 1
+        if len(known.named) < _NAMED:
+            known.named.append(name)
+
+    def findings(self) -> list[Finding]:
+        found = [] if self.length is None else [self.length]
+        for code, known in self.items():
+            thing = "field" if code == "META_NOT_STRING" else "tensor"
+            listed = {f"{thing}s": known.named, "count": known.count}
+            message = known.sentence + _and_more(known, thing)
+            found.append(finding(code, message, subject=known.subject, **known.evidence, **listed))
+        return found
+
+    def __bool__(self) -> bool:
+        return bool(len(self) or self.length)
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise fault("HDR_DUPLICATE_KEY", f"The header names {twice!r} twice.", subject=twice)
-    return document
+def _and_more(known: _Fault, thing: str) -> str:
+    rest, shown = known.count - 1, known.named[1:_SHOWN]
+    if not rest:
+        return ""
+    beyond = f" and {rest - len(shown):,} more" if rest > len(shown) else ""
+    return f" The same is wrong with {counted(rest, f'more {thing}')}: {', '.join(shown)}{beyond}."
 
 
-def _no_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def _metadata(value: object) -> dict[str, str]:
+def _metadata(value: object, faults: _Faults) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise fault("META_NOT_STRING", f"The header's metadata is a {_kind(value)}.", subject="__metadata__")
+        message = f"The header's metadata is a {_kind(value)}."
+        faults.add("META_NOT_STRING", "__metadata__", message)
+        return {}
     for name, entry in value.items():
         if not isinstance(entry, str):
-            message = f"The header's metadata {name!r} is a {_kind(entry)}, not text."
-            raise fault("META_NOT_STRING", message, subject=name)
+            message = f"The header's metadata {some([name])!r} is a {_kind(entry)}, not text."
+            faults.add("META_NOT_STRING", name, message)
     return value
 
 
-def _tensor(name: str, row: object) -> Tensor:
+def _tensors(document: dict[str, Any], faults: _Faults) -> tuple[list[Tensor], bool]:
+    """Make the tensors whose place is known; tell whether they lie one behind the other as listed."""
+    tensors: list[Tensor] = []
+    at, contiguous = 0, True
+    for name, row in document.items():
+        tensor = _sound(name, row)
+        if tensor is None:
+            tensor = _judged(name, row, faults)
+            contiguous = False
+            if tensor is None:
+                continue
+        if tensor.begin != at:
+            contiguous = False
+        at = tensor.end
+        tensors.append(tensor)
+    return tensors, contiguous
+
+
+def _sound(name: str, row: Any) -> Tensor | None:
+    """Make a tensor of an entry in which everything is right; the way that nearly every entry goes."""
+    try:
+        dtype, shape, offsets = _FIELDS(row)
+        begin, end = offsets
+        bits = BITS[dtype]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if type(shape) is not list or type(offsets) is not list:
+        return None
+    count = 1
+    for size in shape:
+        if type(size) is not int or size < 0 or count >= _OVERFLOW:
+            return None
+        count *= size
+    # `type is int`: True and 1.0 are no counts
+    if type(begin) is not int or type(end) is not int or begin < 0 or count * bits != 8 * (end - begin):
+        return None
+    return Tensor(name, dtype, tuple(shape), begin, end) if end < _LARGEST else None
+
+
+def _judged(name: str, row: object, faults: _Faults) -> Tensor | None:
+    """Say what is wrong with an entry; its tensor where at least its place is known."""
+    told = some([name])
     if not isinstance(row, dict):
-        raise fault("TENSOR_FIELDS", f"The entry of {name} is a {_kind(row)}.", subject=name)
+        faults.add("TENSOR_FIELDS", name, f"The entry of {told} is a {_kind(row)}.")
+        faults.holes = False
+        return None
     dtype, shape, offsets = row.get("dtype"), row.get("shape"), row.get("data_offsets")
-    wrong = [
-        field
-        for field, fits in (
-            ("dtype", isinstance(dtype, str)),
-            ("shape", _is_counts(shape)),
-            ("data_offsets", _is_counts(offsets) and len(offsets or ()) == 2),
-        )
-        if not fits
-    ]
+    fits = {
+        "dtype": isinstance(dtype, str),
+        "shape": _is_counts(shape),
+        "data_offsets": _is_counts(offsets) and len(offsets) == 2,
+    }
+    wrong = [name for name, right in fits.items() if not right]
     if wrong:
-        message = f"{name} has no usable {' and '.join(wrong)}."
-        raise fault("TENSOR_FIELDS", message, subject=name, fields=wrong)
-    assert isinstance(dtype, str)  # noqa: S101 - told above; for the type checker
-    assert isinstance(shape, list)  # noqa: S101
-    assert isinstance(offsets, list)  # noqa: S101
-    if dtype not in BITS:
-        raise fault(
-            "TENSOR_DTYPE", f"{name} has the data type {dtype[:40]!r}.", subject=name, dtype=dtype[:40]
-        )
-    tensor = Tensor(name, dtype, tuple(shape), *offsets)
-    needed, given = tensor.count * BITS[dtype], 8 * (tensor.end - tensor.begin)
-    if needed != given:
-        needed_bytes = f"{-(-needed // 8):,}" if needed < 2**63 else "more than 2^60"
-        message = f"{name}, {dtype} {shape}, needs {needed_bytes} bytes; the header gives it {given // 8:,}."
-        raise fault("TENSOR_SIZE", message, subject=name, found=given // 8)
-    return tensor
+        faults.add("TENSOR_FIELDS", name, f"{told} has no usable {' and '.join(wrong)}.", fields=wrong)
+    if isinstance(dtype, str) and dtype not in BITS:
+        message = f"{told} has the data type {dtype[:40]!r}."
+        faults.add("TENSOR_DTYPE", name, message, dtype=dtype[:40])
+    if not fits["data_offsets"]:
+        faults.holes = False
+        return None
+    begin, end = offsets
+    if dtype in BITS and fits["shape"]:
+        _judge_size(name, dtype, shape, end - begin, faults)
+    if end < begin:
+        faults.holes = False
+        return None
+    return Tensor(name, str(dtype), (), begin, end)
 
 
-def _judge_coverage(tensors: Iterable[Tensor]) -> None:
+def _judge_size(name: str, dtype: str, shape: list[int], given: int, faults: _Faults) -> None:
+    count = 1
+    for size in shape:
+        if count >= _OVERFLOW:
+            break
+        count *= size
+    needed = count * BITS[dtype]
+    if needed == 8 * given and count < _OVERFLOW:
+        return
+    needed_bytes = f"{-(-needed // 8):,}" if needed < _LARGEST else "more than 2^60"
+    dimensions = str(shape) if len(shape) <= 8 else f"with {len(shape):,} dimensions"
+    message = (
+        f"{some([name])}, {dtype} {dimensions}, needs {needed_bytes} bytes; the header gives it {given:,}."
+    )
+    faults.add("TENSOR_SIZE", name, message, found=given)
+
+
+def _judge_coverage(tensors: list[Tensor], faults: _Faults) -> list[Tensor]:
+    """Look for holes and overlaps; gives the tensors whose place can be trusted."""
     end, before = 0, ""
+    placed = []
     for tensor in tensors:
-        if tensor.begin > end:
-            message = (
-                f"{tensor.name} begins at byte {tensor.begin:,}, but the data before it ends at {end:,}."
-            )
-            raise fault("TENSOR_OFFSET", message, subject=tensor.name, expected=end, found=tensor.begin)
-        if tensor.begin < end:
-            message = f"{tensor.name} shares {end - tensor.begin:,} bytes with {before}."
-            raise fault("TENSOR_OVERLAP", message, subject=tensor.name, other=before)
-        end, before = tensor.end, tensor.name
+        name = some([tensor.name])
+        if tensor.begin > end and faults.holes:
+            message = f"{name} begins at byte {tensor.begin:,}, but the data before it ends at {end:,}."
+            faults.add("TENSOR_OFFSET", tensor.name, message, expected=end, found=tensor.begin)
+        elif tensor.begin < end:
+            shared = min(end, tensor.end) - tensor.begin
+            message = f"{name} shares {counted(shared, 'byte')} with {before}."
+            if not shared:
+                message = f"{name} has no bytes and lies inside {before}, at byte {tensor.begin:,}."
+            faults.add("TENSOR_OVERLAP", tensor.name, message, other=before)
+        else:
+            placed.append(tensor)
+        if tensor.end >= end:
+            end, before = tensor.end, name
+    return placed
 
 
-def _judge_length(source: ByteSource, start: int, tensors: list[Tensor]) -> None:
+def _judge_length(source: ByteSource, start: int, tensors: list[Tensor], faults: _Faults) -> None:
     expected = start + (tensors[-1].end if tensors else 0)
     if expected > source.size:
         percent = f"{100 * (expected - source.size) / expected:.3g}%"
         message = f"{source.name} has {source.size:,} of {expected:,} bytes: {percent} are missing."
-        raise fault("DATA_TRUNCATED", message, expected=expected, found=source.size)
-    if expected < source.size:
-        extra = source.size - expected
-        message = f"{source.name} has {counted(extra, 'byte')} after its last tensor."
-        raise fault("DATA_TRAILING", message, expected=expected, found=source.size)
+        faults.length = finding("DATA_TRUNCATED", message, expected=expected, found=source.size)
+    elif expected < source.size and set(faults) <= {"META_NOT_STRING", "TENSOR_DTYPE"}:
+        # Behind other faults nobody knows where the data ends.
+        faults.length = _trailing(source, expected)
 
 
-def _by_bytes(tensor: Tensor) -> tuple[int, int]:
-    return tensor.begin, tensor.end
+def _trailing(source: ByteSource, expected: int) -> Finding:
+    """Say whether what lies behind the last tensor is only zeros, which can be cut off without a loss."""
+    extra = source.size - expected
+    looked = min(extra, _TAIL, max(source.reach - expected, 0))
+    zeros = looked > 0 and not source.read(expected, looked).strip(b"\0")
+    if not looked:
+        what = "they could not be looked at"
+    elif looked < extra:
+        what = f"the first {looked:,} of them are {'zeros' if zeros else 'no zeros'}"
+    else:
+        what = "zeros" if zeros else "not zeros"
+    message = f"{source.name} has {counted(extra, 'byte')} after its last tensor ({what})."
+    return finding(
+        "DATA_TRAILING",
+        message,
+        mend=Mend.CONVERT if zeros else Mend.NO,
+        expected=expected,
+        found=source.size,
+        zeros=zeros,
+    )
 
 
-def _is_counts(value: object) -> bool:
-    # `type is int`: True and 1.0 are no counts
-    return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
+_by_bytes = itemgetter(3, 4)
+
+
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) is int and 0 <= item < _LARGEST for item in value)
 
 
 def _kind(value: object) -> str:
