@@ -22,7 +22,7 @@ from lorry.weights.files.source import ByteSource
 
 CONFIG = "lora_adapter_metadata"
 _COMPONENTS = ("transformer.", "unet.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")
-_LARGEST_ALPHA, _LARGEST_SCALE = 1000.0, 64.0  # LoRA formats dossier, section 6, ALPHA_BAD
+LARGEST_ALPHA, LARGEST_SCALE = 1000.0, 64.0  # LoRA formats dossier, section 6, ALPHA_BAD
 _SCALARS = {
     "F32": "<f",
     "F16": "<e",
@@ -35,7 +35,7 @@ _SCALARS = {
 }
 
 # The fields of peft 0.21.2's LoraConfig: diffusers hands the header's fields to it, and it refuses others.
-_PEFT_FIELDS = frozenset({
+PEFT_FIELDS = frozenset({
     "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision",
     "inference_mode", "r", "target_modules", "exclude_modules", "lora_alpha", "lora_dropout",
     "fan_in_fan_out", "bias", "use_rslora", "modules_to_save", "init_lora_weights", "layers_to_transform",
@@ -72,7 +72,7 @@ class Stated:
         """Whether it is no number, negative, or beyond any sensible strength."""
         if self.alpha is None or not math.isfinite(self.alpha):
             return True
-        return not 0 <= self.alpha <= _LARGEST_ALPHA or (self.scale or 0) > _LARGEST_SCALE
+        return not 0 <= self.alpha <= LARGEST_ALPHA or (self.scale or 0) > LARGEST_SCALE
 
 
 def judge_strength(source: ByteSource, adapter: Adapter, header: Header, outcome: Outcome) -> Strength:
@@ -162,7 +162,7 @@ def _config(header: Header) -> tuple[dict[str, Any], list[Finding]]:
 
 
 def _config_findings(config: Mapping[str, Any], adapter: Adapter) -> Iterator[Finding]:
-    newer = sorted(set(config) - _PEFT_FIELDS)
+    newer = sorted(set(config) - PEFT_FIELDS)
     if newer:
         message = f"The header's {CONFIG} has {some(newer)}, which PEFT 0.21 does not know."
         yield finding("META_NEWER_PEFT", message, subject=CONFIG, fields=newer)
