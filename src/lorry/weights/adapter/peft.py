@@ -22,14 +22,12 @@ from lorry.weights.catalogue import counted, finding, some
 from lorry.weights.files.header import Header
 
 _NEEDED = ("r", "lora_alpha", "target_modules")  # vLLM demands them; PEFT takes 8, 8 and a guess
-#: Layers that every server of text adapters applies LoRAs to: vLLM takes each linear layer of a model, and
-#: those two of it only where the model's class allows; Fireworks takes these (dossier 1.5).
+#: Layers that servers of text adapters apply LoRAs to (dossier 1.5). vLLM takes embed_tokens and lm_head too
+#: where a model's class allows, Fireworks never.
 SERVED = frozenset({
     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3", "gate",
     "qkv_proj", "gate_up_proj",
 })  # fmt: skip
-    r"-(?:unsloth-)?bnb-(?:4|8)bit$|-(?:awq|gptq)(?:-|$)|-(?:int|fp)(?:4|8)$|-gguf$", re.IGNORECASE
-)
 _LOCAL = re.compile(r"^(?:[./~\\]|[A-Za-z]:[\\/])|\\|/.*/")
 _PUBLIC = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 #: What is judged here instead, in the words of text models.
