@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from lorry.model.report import Finding
 from lorry.model.verdict import Outcome
 from lorry.weights.adapter.keys import Role
-from lorry.weights.adapter.peft_config import COPY, FILE, PeftConfig, ends
+from lorry.weights.adapter.peft_config import COPY, FILE, PeftConfig
 from lorry.weights.adapter.strength import LARGEST_ALPHA, LARGEST_SCALE, PEFT_FIELDS
 from lorry.weights.adapter.structure import structure_findings
 from lorry.weights.adapter.text import PREFIX, TextAdapter, Wrapping
@@ -142,12 +142,11 @@ def _agreement(text: TextAdapter, config: PeftConfig) -> Iterator[Finding]:
         number = f"{len(left)} of {counted(len(modules), 'module')}"
         message = f"target_modules in {FILE} leave out {number}: {some(left, 2)}; PEFT ignores them."
         yield finding("PEFT_CONFIG_FIELDS", message, subject="target_modules", modules=left[:50])
-    names = {name for name, _ in text.whole}
-    lacking = [word for word in config.saved if not any(ends(name, word) for name in names)]
+    lacking = config.lacking(name for name, _ in text.whole)
     if lacking:
         named = f"modules_to_save in {FILE} names {some(lacking)}"
         message = f"{named}, and the file has no such layer; PEFT refuses it."
-        yield finding("PEFT_CONFIG_FIELDS", message, subject="modules_to_save", missing=lacking)
+        yield finding("PEFT_CONFIG_FIELDS", message, subject="modules_to_save", missing=lacking[:50])
     vectors = sum(Role.DORA in module.tensors for module in modules)
     if config.dora and vectors < len(modules):
         number = f"{len(modules) - vectors} of {counted(len(modules), 'module')}"
@@ -169,7 +168,7 @@ def _alpha(config: PeftConfig) -> Iterator[Finding]:
     ):
         message = f"lora_alpha in {FILE} is {alpha:g} (rank {config.rank})."
         yield finding("ALPHA_BAD", message, subject="lora_alpha")
-    if config.fields.get("use_rslora") is True and scale is not None:
+    if config.fields.get("use_rslora") is True and scale is not None and math.isfinite(scale):
         message = f"use_rslora is true: the scale is {alpha:g} / √{config.rank} = {scale:.3g}."
         yield finding("PEFT_RSLORA", message, subject="use_rslora", scale=scale)
 
@@ -196,7 +195,7 @@ def _servers(text: TextAdapter, config: PeftConfig) -> Iterator[Finding]:
         subject = next(module.name for module in modules if module.name.rpartition(".")[2] in odd)
         number = f"{sum(odd.values())} of {counted(len(modules), 'module')}"
         message = f"{number} change layers that servers do not take: {said}."
-        yield finding("PEFT_TARGETS", message, subject=subject, found=odd)
+        yield finding("PEFT_TARGETS", message, subject=subject, found=dict(sorted(odd.items())[:20]))
     whole = sorted({name for name, _ in text.whole} | set(config.saved))
     if whole:
         message = f"The adapter replaces {counted(len(whole), 'layer')} as a whole: {some(whole)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,22 +29,27 @@ class PeftConfig:
     Attributes:
         fields: Its fields; empty when it is missing or broken.
         flaw: The finding that says why it can't be used.
+        targets: The layers to change; `None` when it is a pattern, `all-linear`, or not stated.
+        patterns: The ranks that it states for single layers.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     flaw: Finding | None = None
+    targets: frozenset[str] | None = None
+    patterns: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def rank(self) -> int | None:
         """The rank that it states for all modules without a pattern of their own."""
-        value = self.fields.get("r")
-        return value if type(value) is int and value > 0 else None
+        return _rank(self.fields.get("r"))
 
     @property
     def alpha(self) -> float | None:
         """The alpha that it states."""
         value = self.fields.get("lora_alpha")
-        return float(value) if type(value) in (int, float) else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        return float(value) if isinstance(value, float) or abs(value) < 2**63 else math.inf
 
     @property
     def scale(self) -> float | None:
@@ -65,11 +70,6 @@ class PeftConfig:
         return None if self.base is None else COPY.sub("", self.base)
 
     @property
-    def targets(self) -> tuple[str, ...] | None:
-        """The layers to change; `None` when it is a pattern, `all-linear`, or not stated."""
-        return _words(self.fields.get("target_modules"))
-
-    @property
     def saved(self) -> tuple[str, ...]:
         """The layers that are replaced as a whole."""
         return _words(self.fields.get("modules_to_save")) or ()
@@ -85,12 +85,9 @@ class PeftConfig:
         Args:
             name: The module's plain name.
         """
-        patterns = self.fields.get("rank_pattern")
-        for pattern, rank in (patterns if isinstance(patterns, dict) else {}).items():
-            # Taken as a plain name: a file's regular expression is never run.
-            words = str(pattern).removeprefix("^").removesuffix("$").replace("\\", "")
-            if name == words or name.endswith(f".{words}"):
-                return rank if type(rank) is int else None
+        for words in _tails(name):
+            if words in self.patterns:
+                return self.patterns[words]
         return self.rank
 
     def targeted(self, module: Module) -> bool:
@@ -99,8 +96,16 @@ class PeftConfig:
         Args:
             module: The module, by its plain name.
         """
-        targets = self.targets
-        return targets is None or any(ends(module.name, target) for target in targets)
+        return self.targets is None or any(words in self.targets for words in _tails(module.name))
+
+    def lacking(self, whole: Iterable[str]) -> list[str]:
+        """List what `modules_to_save` names and the file does not hold.
+
+        Args:
+            whole: Plain names of the whole layers in the file.
+        """
+        there = {words for name in whole for words in _tails(name)}
+        return [words for words in self.saved if words not in there]
 
 
 def read_config(text: str | None) -> PeftConfig:
@@ -121,20 +126,32 @@ def read_config(text: str | None) -> PeftConfig:
         return PeftConfig(flaw=finding("PEFT_CONFIG_JSON", f"{FILE} is no JSON: {said}.", subject=FILE))
     if not isinstance(document, dict):
         return PeftConfig(flaw=finding("PEFT_CONFIG_JSON", f"{FILE} is JSON, but no object.", subject=FILE))
-    return PeftConfig(document)
+    targets = _words(document.get("target_modules"))
+    patterns = document.get("rank_pattern")
+    return PeftConfig(
+        document,
+        targets=None if targets is None else frozenset(targets),
+        # Taken as plain names: a file's regular expression is never run.
+        patterns={
+            words.removeprefix("^").removesuffix("$").replace("\\", ""): _rank(rank)
+            for words, rank in (patterns if isinstance(patterns, dict) else {}).items()
+        },
+    )
 
 
-def ends(name: str, words: str) -> bool:
-    """Tell whether a module is meant by an item of a list: by its whole name, or by its end behind a dot.
-
-    Args:
-        name: The module's name.
-        words: The item.
-    """
-    return name == words or name.endswith(f".{words}")
+def _tails(name: str) -> Iterator[str]:
+    """What PEFT's lists may call a module: its whole name, or its end behind any dot."""
+    while name:
+        yield name
+        _, _, name = name.partition(".")
 
 
 def _words(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None
     return tuple(value)
+
+
+def _rank(value: object) -> int | None:
+    # `type is int`: True is no rank
+    return value if type(value) is int and 0 < value < 2**31 else None

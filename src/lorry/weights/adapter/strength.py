@@ -187,7 +187,9 @@ def _stated_rank(config: Mapping[str, Any], module: Module) -> object:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if isinstance(value, float) or abs(value) < 2**63 else math.inf
 
 
 def _shown(alpha: float | None) -> str:
