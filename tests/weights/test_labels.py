@@ -110,7 +110,7 @@ def test_broken_neighbours_say_nothing(tmp_path: Path) -> None:
     [
         ({"ss_tag_frequency": _TAGS}, "2 caption tags"),
         ({"note": "trained in C:/Users/ann/pictures"}, "C:/Users/ann/pictures"),
-        ({"ot_config": "{}"}, "ot_config"),
+        ({"ot_config": '{"epochs": 3}'}, "ot_config"),
         ({"path": "/home/ann/data set"}, "/home/ann/data"),
     ],
 )

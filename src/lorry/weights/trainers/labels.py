@@ -13,23 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lorry.model.report import Finding
-from lorry.weights.catalogue import counted, finding, printable, some
+from lorry.weights.catalogue import finding, printable
+from lorry.weights.trainers.privacy import privacy_finding
 
 _READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
 _SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
 _FIRST_OF_LIST = re.compile(r"^\s*([A-Za-z_][\w-]*)\s*:[ \t]*\r?\n\s*-[ \t]+(.*?)\s*$", re.MULTILINE)
 _REPEATS = re.compile(r"^\d+_(.+)$")
-_PATH = re.compile(
-    r"(?:(?<![A-Za-z0-9])[A-Za-z]:[\\/](?!/)|(?<![\w.:/-])/(?:home|Users|root|mnt|workspace|content|data)/)[^\s\"',;]{2,80}"
-)
-_PRIVATE = (
-    "ss_tag_frequency",
-    "ss_dataset_dirs",
-    "ss_datasets",
-    "ss_bucket_info",
-    "ot_config",
-    "ss_training_comment",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +92,9 @@ def label_findings(metadata: Mapping[str, str], trigger: str | None) -> Iterator
         metadata: The header's metadata.
         trigger: The trigger word, where one was found.
     """
-    fields = [name for name in _PRIVATE if metadata.get(name)]
-    paths = [found[0] for value in metadata.values() if (found := _PATH.search(value[:1_000_000]))]
-    if fields or paths:
-        tags = _tags(metadata)
-        said = [counted(tags, "caption tag")] if tags else []
-        said += [f"the path {paths[0]}"] if paths else []
-        said += [f"the fields {some(fields)}"] if fields else []
-        message = f"The header contains {' and '.join(said)}."
-        yield finding(
-            "PRIVACY_META", message, subject=fields[0] if fields else None, fields=fields, paths=paths[:5]
-        )
+    found = privacy_finding(metadata)
+    if found is not None:
+        yield found
     if trigger is None:
         yield finding("TRIGGER_MISSING", "No trigger word is named, so prompts are sent as they are.")
 
@@ -125,10 +107,6 @@ def _concept_folder(metadata: Mapping[str, str]) -> str | None:
 
 def _folders(metadata: Mapping[str, str]) -> dict[str, Any]:
     return _object(metadata.get("ss_tag_frequency", ""))
-
-
-def _tags(metadata: Mapping[str, str]) -> int:
-    return sum(len(tags) for tags in _folders(metadata).values() if isinstance(tags, dict))
 
 
 def _text(path: Path) -> str:
