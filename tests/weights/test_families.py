@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 import lorry
 from lorry.model.verdict import Outcome
 from lorry.weights import families, family
-from lorry.weights.bases.families import Family, layer_names
+from lorry.weights.bases.families import Family, base_named, families_named, layer_names
 from lorry.weights.bases.names import rows
 from lorry.weights.files.header import read_header
 from lorry.weights.files.source import FileSource
@@ -43,7 +42,18 @@ def test_the_embedded_base_has_54_adaptable_layers_in_its_blocks() -> None:
 
 @pytest.mark.parametrize(
     ("key", "layers"),
-    [("flux1", 504), ("flux2-dev", 203), ("flux2-klein-4b", 109), ("qwen-image", 846), ("sdxl", 794)],
+    [
+        ("flux1", 504),
+        ("flux2-dev", 203),
+        ("flux2-klein-4b", 109),
+        ("qwen-image", 846),
+        ("sdxl", 794),
+        ("wan-14b", 407),
+        ("wan2.1-i2v-14b", 489),
+        ("wan2.1-1.3b", 307),
+        ("ltx-2b", 287),
+        ("ltx2", 1370),
+    ],
 )
 def test_the_tables_have_all_layers(key: str, layers: int) -> None:
     """The number of linear and convolution layers is that of the diffusers class."""
@@ -53,14 +63,80 @@ def test_the_tables_have_all_layers(key: str, layers: int) -> None:
 
 
 def test_a_family_can_be_found_by_every_name() -> None:
-    """Key, base ids and aliases lead to the family, in any case; no name leads to two."""
+    """Key, base ids and aliases lead to the family, in any spelling; a family's alias may mean several."""
     for each in families():
         for base in each.bases:
             assert family(base.id.upper()) is each
             assert all(family(alias) is each for alias in base.aliases)
-        assert all(family(alias) is each for alias in each.aliases)
+        assert all(each in families_named(alias) for alias in each.aliases)
         assert family(each.key) is each
+        assert family(each.key.replace("-", "_")) is each
     assert family("no such model") is None
+
+
+def test_one_label_may_mean_several_families() -> None:
+    """Trainers write one word for several sizes; `family` gives none of them, `families_named` all."""
+    assert [known.key for known in families_named("wan2.1")] == ["wan-14b", "wan2.1-1.3b", "wan2.1-i2v-14b"]
+    assert family("wan2.1") is None
+    assert families_named("no such model") == ()
+
+
+@pytest.mark.parametrize(
+    ("label", "key"),
+    [
+        ("flux.1_kontext", "flux1"),
+        ("flux2_klein_9b", "flux2-klein-9b"),
+        ("flux_2_klein_9b", "flux2-klein-9b"),
+        ("wan_2.2_5b", "wan2.2-5b"),
+        ("wan_2.2_14b", "wan-14b"),
+        ("qwen_image", "qwen-image"),
+        ("Qwen-Image-Edit", "qwen-image"),
+        ("zimage", "z-image"),
+        ("ltx2", "ltx2"),
+        ("sd_v1", "sd1"),
+        ("sd_v2_v", "sd2"),
+        ("sdxl_base_v1-0", "sdxl"),
+        ("stable-diffusion-3-5-large", "sd3.5-large"),
+        ("flux1-dev.safetensors", "flux1"),
+        ("/models/flux1-dev.safetensors", "flux1"),
+        ("somebody/FLUX.1-dev", "flux1"),
+    ],
+)
+def test_labels_of_trainers_name_a_family(label: str, key: str) -> None:
+    """What ai-toolkit, kohya and musubi write is known, and so are copies and files of known models."""
+    known = family(label)
+    assert known is not None
+    assert known.key == key
+
+
+def test_a_label_names_a_base_model() -> None:
+    """A label that means one base model gives that, in any spelling."""
+    for label in ("flux.1_kontext", "FLUX.1-Kontext-dev", "black-forest-labs/flux.1-kontext-dev"):
+        base = base_named(label)
+        assert base is not None
+        assert base.id == "black-forest-labs/FLUX.1-Kontext-dev"
+    assert base_named("flux") is None
+
+
+def test_every_base_model_has_its_licence() -> None:
+    """Each base model has a licence and a word on commercial use; the family says where they come from."""
+    for each in families():
+        for base in each.bases:
+            assert base.licence, base.id
+            assert base.commercial in ("yes", "no", "terms"), base.id
+        if each.modality != "text":
+            assert each.licence_source
+
+
+def test_a_layer_that_takes_other_inputs_is_a_layer_of_the_table() -> None:
+    """Where base models differ, the layer exists, and at least one takes what the table has."""
+    for each in families():
+        names = set(each.layers)
+        for base in each.bases:
+            assert set(base.takes) <= names
+        for template in {name for base in each.bases for name in base.takes}:
+            usual = each.layers[template][0]
+            assert any(usual in base.takes.get(template, (usual,)) for base in each.bases)
 
 
 @pytest.mark.parametrize("known", families(), ids=lambda known: known.key)
@@ -86,20 +162,19 @@ def test_the_tables_are_those_of_the_diffusers_classes() -> None:
     """Each table is rebuilt from its class and configuration, on the meta device, and is the same."""
     torch = pytest.importorskip("torch")
     diffusers = pytest.importorskip("diffusers")
-    folder = resources.files("lorry.weights.bases").joinpath("data")
-    for file in folder.iterdir():
-        if not file.is_file():
-            continue  # text models have a test of their own
-        row = json.loads(file.read_text(encoding="utf-8"))
+    folder = Path(lorry.__file__).parent / "weights" / "bases" / "data"
+    rows_of_data = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("**/*.json")]
+    built = [row for row in rows_of_data if "class" in row["model"]]
+    assert {row["key"] for row in built} == {each.key for each in families() if each.modality != "text"}
+    for row in built:
         with torch.device("meta"):
             model = getattr(diffusers, row["model"]["class"])(**row["model"]["config"])
         real = {}
         for name, layer in model.named_modules():
             if isinstance(layer, torch.nn.Linear):
                 real[name] = (layer.in_features, layer.out_features)
-            elif isinstance(layer, torch.nn.Conv2d):
+            elif isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
                 real[name] = (layer.in_channels, layer.out_channels)
         known = family(row["key"])
         assert known is not None
-        table = {name: (inputs, outputs) for name, inputs, outputs in layer_names(known)}
-        assert real == table, row["key"]
+        assert {name: (inputs, outputs) for name, inputs, outputs in layer_names(known)} == real, row["key"]

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from lorry.model.report import Finding
 from lorry.model.verdict import Outcome
 from lorry.weights.adapter.modules import Adapter
-from lorry.weights.bases.families import Base, Family, base_named, family
-from lorry.weights.bases.identify import Fit, Identity, fit_to, identify
+from lorry.weights.bases.families import (
+    Base,
+    Family,
+    base_named,
+    families_named,
+    names_of,
+    plain,
+    spoken_of,
+)
+from lorry.weights.bases.fit import Fit
+from lorry.weights.bases.identify import Identity, fit_to, identify, noise_level
 from lorry.weights.catalogue import finding, some
 from lorry.weights.files.header import Header
 
@@ -22,69 +31,114 @@ _DOES = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Which base an adapter is for, and everything found about that."""
+    """Which base an adapter is for, and everything found about that.
+
+    Attributes:
+        fit: The family that the report is about: the declared one where it fits a module, else the best one.
+        base: The base model, where names or sizes settle it.
+        findings: What was found.
+        identity: Every family's fit, whatever was declared.
+    """
 
     fit: Fit | None
     base: Base | None
     findings: tuple[Finding, ...]
+    identity: Identity
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the family is, from 0 to 1; `None` without one."""
+        best = self.identity.best
+        if self.fit is None or best is None or best.family.key != self.fit.family.key:
+            return self.fit.share if self.fit else None
+        return self.identity.confidence
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What speaks for and against each family, best first."""
+        return tuple(_reasons(self.identity))
 
 
-def judge_base(adapter: Adapter, header: Header, labels: Sequence[str], declared: str | None) -> Judgement:
+def judge_base(
+    adapter: Adapter, header: Header, labels: Sequence[str], declared: str | None, file: str = ""
+) -> Judgement:
     """Identify the base model and compare it with what is declared and with what labels say.
 
     Args:
         adapter: The file's modules.
         header: The file's header.
         labels: Names of base models in the header and in neighbouring files, most trusted first.
-        declared: The base model that the user names.
+        declared: The base model that the user names; it overrules.
+        file: The file's name, which settles what nothing else does.
     """
-    wanted = family(declared) if declared else None
-    named = [found for label in labels if (found := family(label)) is not None]
-    identity = identify(adapter, [wanted, *named] if wanted else named)
-    fit = identity.best
-    base = _base(fit, labels, declared)
+    wanted = families_named(declared) if declared else ()
+    named = [found for label in labels if (found := families_named(label))]
+    spoken = [(known,) for known in spoken_of(file)]
+    identity = identify(adapter, [*([wanted] if wanted else []), *named, *spoken])
+    keys = {known.key for known in wanted}
+    own = next((fit for fit in identity.candidates if fit.family.key in keys and fit.matched), None)
+    fit = own or identity.best
+    choice = _choice(fit, file)
+    base = _base(choice, labels, declared, file)
     findings = [
-        *_declared(adapter, identity, declared, wanted),
-        *_identity(identity, base, declared),
+        *_declared(adapter, identity, declared, wanted, own),
+        *_identity(identity, fit, base, choice, declared),
         *_labels(fit, named, labels),
     ]
     if fit is not None:
         findings += [*_layers(fit, adapter, header), *_layout(fit, adapter), *_partial(fit)]
-    return Judgement(fit, base, tuple(findings))
+    return Judgement(fit, base, tuple(findings), identity)
 
 
-def _base(fit: Fit | None, labels: Sequence[str], declared: str | None) -> Base | None:
+def _choice(fit: Fit | None, file: str) -> tuple[Base, ...]:
+    """List the base models that sizes, and a name such as `..._high_noise`, leave."""
     if fit is None:
-        return None
-    for name in (*labels, *([declared] if declared else [])):
+        return ()
+    pairs = tuple(base for base in fit.bases if base.transformers > 1)
+    return pairs if pairs and noise_level(file) else fit.bases
+
+
+def _base(choice: tuple[Base, ...], labels: Sequence[str], declared: str | None, file: str) -> Base | None:
+    for name in (*([declared] if declared else []), *labels):
         found = base_named(name)
-        if found is not None and found in fit.family.bases:
+        if found is not None and found in choice:
             return found
-    return fit.family.bases[0] if len(fit.family.bases) == 1 else None
+    if len(choice) == 1:
+        return choice[0]
+    words = f"-{plain(file)}-"
+    said = [(len(name), base) for base in choice for name in names_of(base) if f"-{plain(name)}-" in words]
+    return max(said, key=lambda each: each[0])[1] if said else None
 
 
 def _declared(
-    adapter: Adapter, identity: Identity, declared: str | None, wanted: Family | None
+    adapter: Adapter, identity: Identity, declared: str | None, wanted: Sequence[Family], own: Fit | None
 ) -> Iterator[Finding]:
     if declared is None:
         return
-    if wanted is None:
+    if not wanted:
         message = f"{declared} is none of the base models in the table, so nothing could be compared with it."
         yield finding("BASE_NOT_LISTED", message, declared=declared)
-    elif identity.best is None or identity.best.family.key != wanted.key:
-        trained = (
-            f"trained for {identity.best.family}" if identity.best else "trained for no family in the table"
-        )
-        why = fit_to(adapter, wanted).reason()
+        return
+    best = identity.best
+    keys = [known.key for known in wanted]
+    if own is None or (best is not None and best.family.key not in keys):
+        trained = f"trained for {best.family}" if best else "trained for no family in the table"
+        why = (own or fit_to(adapter, wanted[0])).reason()
         message = f"The file was {trained}, and {declared} was named. {why}."
-        found = identity.best.family.key if identity.best else None
-        yield finding(
-            "BASE_MISMATCH", message, expected=wanted.key, found=found, candidates=_reasons(identity)
-        )
+        found = best.family.key if best else None
+        yield finding("BASE_MISMATCH", message, expected=keys[0], found=found, candidates=_reasons(identity))
+        return
+    base = base_named(declared)
+    unlike = own.unlike(base) if base in own.family.bases and base is not None else None
+    if unlike:
+        message = f"The file is for another {own.family.name} than {declared}, which was named: {unlike}."
+        yield finding("BASE_MISMATCH", message, expected=declared, found=[each.id for each in own.bases])
 
 
-def _identity(identity: Identity, base: Base | None, declared: str | None) -> Iterator[Finding]:
-    if identity.best is None:
+def _identity(
+    identity: Identity, fit: Fit | None, base: Base | None, choice: tuple[Base, ...], declared: str | None
+) -> Iterator[Finding]:
+    if fit is None:
         nearest = identity.candidates[0]
         known = len(nearest.strangers) < nearest.total
         example = (
@@ -93,23 +147,23 @@ def _identity(identity: Identity, base: Base | None, declared: str | None) -> It
         why = f"nearest is {nearest.reason()}" if known else example
         message = f"The layers fit none of {len(identity.candidates)} families; {why}."
         yield finding("BASE_UNKNOWN", message, candidates=_reasons(identity))
-    elif identity.rivals:
-        names = [fit.family.name for fit in (identity.best, *identity.rivals)]
+    elif identity.rivals and identity.best is fit:
+        names = [each.family.name for each in (fit, *identity.rivals)]
         message = (
             f"All modules fit {some(names)} equally; {names[0]} is taken, as its blocks are covered best."
         )
         yield finding("BASE_AMBIGUOUS", message, candidates=_reasons(identity))
-    elif base is None:
-        names = [known.id for known in identity.best.family.bases]
-        message = f"{identity.best.family.name} has {len(names)} models with these layers: {some(names)}."
+    elif base is None and choice:
+        names = [known.id for known in choice]
+        message = f"{fit.family.name} has {len(names)} models with these layers: {some(names)}."
         yield finding("BASE_AMBIGUOUS", message, candidates=names, declared=declared)
 
 
-def _labels(fit: Fit | None, named: Sequence[Family], labels: Sequence[str]) -> Iterator[Finding]:
-    if fit is None or not named or named[0].key == fit.family.key:
+def _labels(fit: Fit | None, named: Sequence[Sequence[Family]], labels: Sequence[str]) -> Iterator[Finding]:
+    if fit is None or not named or any(known.key == fit.family.key for known in named[0]):
         return
-    label = next(label for label in labels if family(label) is named[0])
-    message = f"A label says {label} ({named[0].name}), but the layers are those of {fit.family}."
+    label = next(label for label in labels if families_named(label))
+    message = f"A label says {label} ({named[0][0].name}), but the layers are those of {fit.family}."
     yield finding("BASE_LABEL", message, expected=fit.family.key, found=label)
 
 

@@ -77,6 +77,7 @@ class Row:
     """Layers of one shape: a name with `*` for numbers, the ranges of those, inputs, outputs.
 
     `pieces` are the diffusers layers behind it in the order of their rows, with the row behind the last.
+    Where base models of the family differ in the inputs, `takes` has the ids of those that take each number.
     """
 
     pattern: str
@@ -86,6 +87,7 @@ class Row:
     native: bool
     swap: bool
     pieces: tuple[tuple[Renaming, int], ...]
+    takes: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     @property
     def covers(self) -> int:
@@ -100,6 +102,12 @@ class Row:
             if not low <= index <= high:
                 return False
         return True
+
+    def fits(self, inputs: int | None, outputs: int | None) -> bool:
+        """Tell whether a module of this size is such a layer; `None` is a size that is not known."""
+        if outputs not in (None, self.outputs):
+            return False
+        return inputs in (None, self.inputs) or any(inputs == taken for taken, _ in self.takes)
 
     def targets(self, indexes: tuple[int, ...]) -> tuple[Target, ...]:
         """Give the diffusers layers behind the layer with these numbers."""
@@ -177,11 +185,22 @@ def rows(key: str, flat: bool) -> Mapping[str, tuple[Row, ...]]:
     return {words: tuple(found) for words, found in table.items()}
 
 
+@cache
+def heads(key: str) -> tuple[str, ...]:
+    """List the first words of a family's layers in both spellings, such as `double_blocks`.
+
+    Args:
+        key: The family's key.
+    """
+    known = _known(key)
+    return tuple({template.partition(".")[0] for template in (*known.layers, *known.native)})
+
+
 def _rows(known: Family, flat: bool) -> Iterator[Row]:
     for template, (inputs, outputs) in known.layers.items():
         words, ranges = _spans(template, flat)
         pieces = ((_renaming(ranges, template, template), outputs),)
-        yield Row(words, ranges, inputs, outputs, False, False, pieces)
+        yield Row(words, ranges, inputs, outputs, False, False, pieces, _takes(known, template))
     for template, layer in known.native.items():
         words, ranges = _spans(template, flat)
         inputs, outputs = 0, 0
@@ -190,7 +209,19 @@ def _rows(known: Family, flat: bool) -> Iterator[Row]:
             inputs, added = _size(known, target)
             outputs += added
             found.append((_renaming(ranges, template, target), outputs))
-        yield Row(words, ranges, inputs, outputs, True, layer.swap, tuple(found))
+        takes = _takes(known, layer.to[0]) if len(layer.to) == 1 else ()
+        yield Row(words, ranges, inputs, outputs, True, layer.swap, tuple(found), takes)
+
+
+def _takes(known: Family, template: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Say which base models take how many inputs at a layer, where they differ."""
+    if not any(template in base.takes for base in known.bases):
+        return ()
+    taken: dict[int, list[str]] = {}
+    for base in known.bases:
+        for inputs in base.takes.get(template, known.layers[template][:1]):
+            taken.setdefault(inputs, []).append(base.id)
+    return tuple((inputs, tuple(ids)) for inputs, ids in taken.items())
 
 
 @cache
