@@ -1,4 +1,4 @@
-"""What each route and each loader takes, as data: one TOML file for each, every fact with its source and date.
+"""What each route and each loader takes, as data: one TOML file for each, every fact sourced and dated.
 
 Routes are ways in which a platform serves a model; loaders are what reads a file, on a route or on the user's
 own machine. A limit that a file does not state is not known to exist, and is said so.
