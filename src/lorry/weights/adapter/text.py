@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -129,10 +129,12 @@ def _plain(module: Module) -> Module:
         if role is not None:
             tensors[role] = (tensor,)
             tensors[Role.OTHER] = tuple(other for other in tensors[Role.OTHER] if other is not tensor)
+    spelling = module.spelling
     if not tensors.get(Role.OTHER, True):
         del tensors[Role.OTHER]
-        module = replace(module, spelling=module.spelling or "lora_A")
-    return replace(module, name=plain, layout=str(_wrapping(times, headed)), tensors=tensors)
+        spelling = spelling or "lora_A"
+    layout = str(_wrapping(times, headed))
+    return Module(plain, layout, module.part, module.flat, spelling, module.adapter, tensors)
 
 
 def _wrapping(times: int, headed: bool) -> Wrapping:
