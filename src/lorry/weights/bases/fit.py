@@ -3,74 +3,95 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from lorry.model.verdict import Outcome
-from lorry.weights.adapter.modules import Adapter, Module, Signature
+from lorry.weights.adapter.modules import Adapter, Module, Signature, signatures
 from lorry.weights.bases.families import Base, Family
 from lorry.weights.bases.names import Row, heads, rows
 
+#: Modules of one pattern with their numbers, as a signature has them.
+_Members = Sequence[tuple[tuple[int, ...], Module]]
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+
+class Misfit(NamedTuple):
     """A module whose name is a layer's and whose size is not."""
 
     module: Module
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fit:
-    """How an adapter's modules lie on a family's layers.
+    """How an adapter's modules lie on a family's layers; lists of modules are made when somebody asks.
 
     Attributes:
         family: The family.
-        matched: Modules that are a layer in name and size, each with the layer's row and numbers.
-        misfits: Modules whose name is a layer's but whose size differs.
-        outside: Modules whose block number is beyond the family's blocks.
-        strangers: Modules whose name is no layer's.
+        total: Modules in all.
+        fitting: Groups that are layers in name and size, each with the layers' row.
+        other_size: Groups whose names are layers' but whose size differs.
+        beyond: Groups whose block numbers are beyond the family's blocks.
+        strange: Groups whose names are no layers'.
     """
 
     family: Family
-    matched: tuple[tuple[Module, Row, tuple[int, ...]], ...]
-    misfits: tuple[Misfit, ...]
-    outside: tuple[Module, ...]
-    strangers: tuple[Module, ...]
+    total: int
+    fitting: tuple[tuple[Row, _Members], ...]
+    other_size: tuple[tuple[Row, _Members], ...]
+    beyond: tuple[_Members, ...]
+    strange: tuple[_Members, ...]
 
-    @property
-    def total(self) -> int:
-        """Modules in all."""
-        return len(self.matched) + len(self.misfits) + len(self.outside) + len(self.strangers)
+    @cached_property
+    def matched(self) -> tuple[tuple[Module, Row, tuple[int, ...]], ...]:
+        """Modules that are a layer in name and size, each with the layer's row and numbers."""
+        return tuple((module, row, numbers) for row, found in self.fitting for numbers, module in found)
+
+    @cached_property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Modules whose name is a layer's but whose size differs."""
+        return tuple(Misfit(module, row) for row, found in self.other_size for _, module in found)
+
+    @cached_property
+    def outside(self) -> tuple[Module, ...]:
+        """Modules whose block number is beyond the family's blocks."""
+        return tuple(module for found in self.beyond for _, module in found)
+
+    @cached_property
+    def strangers(self) -> tuple[Module, ...]:
+        """Modules whose name is no layer's."""
+        return tuple(module for found in self.strange for _, module in found)
 
     @property
     def share(self) -> float:
         """The share of modules that are a layer in name and size."""
-        return len(self.matched) / self.total if self.total else 0.0
+        return sum(len(found) for _, found in self.fitting) / self.total if self.total else 0.0
+
+    @property
+    def unnamed(self) -> int:
+        """How many modules have names that are no layers'."""
+        return sum(map(len, self.strange))
 
     @property
     def coverage(self) -> float:
         """The share of each matched row's layers that the adapter changes, on average."""
         reached: dict[Row, set[tuple[int, ...]]] = defaultdict(set)
-        for _, row, numbers in self.matched:
-            reached[row].add(numbers)
+        for row, members in self.fitting:
+            reached[row].update(numbers for numbers, _ in members)
         shares = [len(found) / _layers_in(row) for row, found in reached.items()]
         return sum(shares) / len(shares) if shares else 0.0
 
     @property
     def naming(self) -> str:
         """`native` when names occur that only the original model has, else `diffusers`."""
-        return "native" if any(row.native for _, row, _ in self.matched) else "diffusers"
+        return "native" if any(row.native for row, _ in self.fitting) else "diffusers"
 
     @property
     def bases(self) -> tuple[Base, ...]:
         """The family's base models that take the inputs of every matched module."""
-        allowed = [
-            {base for inputs, ids in row.takes if inputs == module.size[0] for base in ids}
-            for module, row, _ in self.matched
-            if row.takes and module.size[0] is not None
-        ]
-        return tuple(base for base in self.family.bases if all(base.id in ids for ids in allowed))
+        return tuple(base for base in self.family.bases if self.unlike(base) is None)
 
     def unlike(self, base: Base) -> str | None:
         """Say which module shows that the adapter is for another base model of the family.
@@ -81,11 +102,12 @@ class Fit:
         Returns:
             One clause, or `None` when nothing speaks against it.
         """
-        for module, row, _ in self.matched:
+        for row, members in self.fitting:
             taken = [inputs for inputs, ids in row.takes if base.id in ids]
-            if taken and module.size[0] not in (None, *taken):
-                there = " or ".join(map(str, taken))
-                return f"{module.name} takes {module.size[0]} inputs in the file and {there} in {base.id}"
+            for _, module in members if taken else ():
+                if module.size[0] not in (None, *taken):
+                    there = " or ".join(map(str, taken))
+                    return f"{module.name} takes {module.size[0]} inputs in the file and {there} in {base.id}"
         return None
 
     def outcome(self, adapter: Adapter) -> Outcome:
@@ -112,43 +134,75 @@ class Fit:
         return f"{self.family}: {'; '.join(said)}"
 
 
-def fit(known: Family, groups: Sequence[Signature]) -> Fit:
+class Group(NamedTuple):
+    """Modules of one pattern and size, and the corners of the box that holds their numbers."""
+
+    signature: Signature
+    head: str
+    lowest: tuple[int, ...]
+    highest: tuple[int, ...]
+
+
+def grouped(adapter: Adapter) -> tuple[Group, ...]:
+    """Group an adapter's modules by name and size, which is done once for all families.
+
+    Args:
+        adapter: The adapter.
+    """
+    return tuple(
+        Group(found, found.pattern.partition(".")[0].partition("*")[0], *found.corners)
+        for found in signatures(adapter)
+    )
+
+
+def fit(known: Family, groups: Sequence[Group]) -> Fit:
     """Compare groups of modules with a family's layers.
 
     Args:
         known: The family.
-        groups: An adapter's modules by name pattern and size.
+        groups: An adapter's modules.
     """
-    matched: list[tuple[Module, Row, tuple[int, ...]]] = []
-    misfits: list[Misfit] = []
-    outside: list[Module] = []
-    strangers: list[Module] = []
-    for group in groups:
-        choices = rows(known.key, group.flat).get(group.pattern) if _concerns(known, group) else None
+    total = sum(len(group.signature.members) for group in groups)
+    if not any(_concerns(known, group) for group in groups):  # its tables need not be made
+        return Fit(known, total, (), (), (), tuple(group.signature.members for group in groups))
+    fitting: list[tuple[Row, _Members]] = []
+    other_size: list[tuple[Row, _Members]] = []
+    beyond: list[_Members] = []
+    strange: list[_Members] = []
+    for signature, _, lowest, highest in groups:
+        choices = rows(known.key, signature.flat).get(signature.pattern)
         if choices is None:
-            strangers += [module for _, module in group.members]
+            strange.append(signature.members)
             continue
-        lowest, highest = group.corners
-        whole = next((row for row in choices if row.has(lowest) and row.has(highest)), None)
-        if whole is not None and whole.fits(group.inputs, group.outputs):
-            matched += [(module, whole, numbers) for numbers, module in group.members]
-            continue
-        for numbers, module in group.members:
-            row = whole or next((row for row in choices if row.has(numbers)), None)
+        for row, members in _sorted(choices, signature.members, lowest, highest):
             if row is None:
-                outside.append(module)
-            elif row.fits(group.inputs, group.outputs):
-                matched.append((module, row, numbers))
+                beyond.append(members)
+            elif row.fits(signature.inputs, signature.outputs):
+                fitting.append((row, members))
             else:
-                misfits.append(Misfit(module, row))
-    return Fit(known, tuple(matched), tuple(misfits), tuple(outside), tuple(strangers))
+                other_size.append((row, members))
+    return Fit(known, total, tuple(fitting), tuple(other_size), tuple(beyond), tuple(strange))
 
 
-def _concerns(known: Family, group: Signature) -> bool:
-    """Tell by the first word whether a family may have such layers, before its tables are made."""
-    if group.flat:
-        return group.pattern.startswith(heads(known.key))
-    return group.pattern.partition(".")[0].partition("*")[0] in heads(known.key)
+def _sorted(
+    choices: Sequence[Row], members: _Members, lowest: tuple[int, ...], highest: tuple[int, ...]
+) -> Iterable[tuple[Row | None, _Members]]:
+    """Sort modules of one pattern by the row that has their numbers."""
+    whole = next((row for row in choices if row.has(lowest) and row.has(highest)), None)
+    if whole is not None:
+        return ((whole, members),)
+    found: list[tuple[Row | None, list[tuple[tuple[int, ...], Module]]]]
+    found = [(row, []) for row in (*choices, None)]
+    for each in members:
+        place = next((place for place, row in enumerate(choices) if row.has(each[0])), -1)
+        found[place][1].append(each)
+    return [(row, inside) for row, inside in found if inside]
+
+
+def _concerns(known: Family, group: Group) -> bool:
+    """Tell by the first word whether a family may have such layers."""
+    first = heads(known.key)
+    return group.head.startswith(tuple(first)) if group.signature.flat else group.head in first
 
 
 def _layers_in(row: Row) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lorry.model.verdict import Outcome
-from lorry.weights.adapter.modules import Adapter, signatures
+from lorry.weights.adapter.modules import Adapter
 from lorry.weights.bases.families import Family, families
-from lorry.weights.bases.fit import Fit, Misfit, fit
+from lorry.weights.bases.fit import Fit, Misfit, fit, grouped
 from lorry.weights.bases.names import Row
 
 __all__ = ["ENOUGH", "Fit", "Identity", "Misfit", "changed_layers", "fit_to", "identify", "noise_level"]
@@ -53,7 +53,7 @@ def identify(adapter: Adapter, hints: Sequence[Collection[Family]] = ()) -> Iden
         hints: Families that the user, the header or a neighbour names, most trusted first; they decide
             between equal fits. One name may mean several families.
     """
-    groups = tuple(signatures(adapter))
+    groups = grouped(adapter)
     keys = [{known.key for known in hint} for hint in hints]
     fits = [fit(known, groups) for known in families()]
     top = max(each.share for each in fits)
@@ -66,7 +66,7 @@ def identify(adapter: Adapter, hints: Sequence[Collection[Family]] = ()) -> Iden
     def merit(each: Fit) -> tuple[float, int, float, int, int]:
         coverage = each.coverage if each.share == top else 0.0  # decides between equals only
         # Of a family and another one that has more layers besides, the smaller one explains the file.
-        return each.share, hinted(each), coverage, -len(each.strangers), -len(each.family.layers)
+        return each.share, hinted(each), coverage, -each.unnamed, -len(each.family.layers)
 
     candidates = tuple(sorted(fits, key=merit, reverse=True))
     best = candidates[0]
@@ -97,7 +97,7 @@ def fit_to(adapter: Adapter, known: Family) -> Fit:
         adapter: The adapter.
         known: The family.
     """
-    return fit(known, tuple(signatures(adapter)))
+    return fit(known, grouped(adapter))
 
 
 def changed_layers(found: Fit, adapter: Adapter) -> int:
