@@ -13,7 +13,7 @@ from lorry import errors
 from lorry.cli.main import build
 from lorry.model.report import Finding, WeightsSummary
 from lorry.model.verdict import Verdict
-from lorry.settings import VARIABLES, Settings
+from lorry.settings import FALLBACKS, VARIABLES, Settings
 from lorry.weights.bases.families import reference_table
 from lorry.weights.catalogue import reference_tables
 
@@ -107,7 +107,7 @@ def settings_page() -> str:
     """Write the page of all settings."""
     said = _attributes(inspect.getdoc(Settings) or "")
     rows = [
-        f"| `{field.name}` | `{VARIABLES[field.name]}` | {said[field.name]} |" for field in fields(Settings)
+        f"| `{field.name}` | {_variables(field.name)} | {said[field.name]} |" for field in fields(Settings)
     ]
     return "\n".join(
         [
@@ -115,8 +115,8 @@ def settings_page() -> str:
             "# Settings",
             "",
             "Strongest first: an option of the command (`--home`), the environment, `lorry.toml` in the",
-            "working folder, the default. A setting that can't be used is an error, and all of them are",
-            "named at once.",
+            "working folder, a variable that other programs read for the same (named second below), the",
+            "default. A setting that can't be used is an error, and all of them are named at once.",
             "",
             "| in lorry.toml | in the environment | meaning |",
             "|---|---|---|",
@@ -124,6 +124,11 @@ def settings_page() -> str:
             "",
         ]
     )
+
+
+def _variables(name: str) -> str:
+    own = f"`{VARIABLES[name]}`"
+    return f"{own}, else `{FALLBACKS[name]}`" if name in FALLBACKS else own
 
 
 def cli_page() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ SETTINGS_FILE = "lorry.toml"
 
 #: Port of the embedded engine unless told otherwise.
 ENGINE_PORT = 8765
+
+#: The public Hub.
+HUB_URL = "https://huggingface.co"
 
 RENDERERS = ("onnx", "diffusers")
 
@@ -35,6 +38,10 @@ class Settings:
             it takes.
         renderer: What the engine draws with: `onnx` or `diffusers`.
         threads: Threads of the renderer; `None` leaves it to the runtime.
+        hub_url: Address of the Hub that an `owner/name` is looked for at.
+        hub_token: Token for that Hub, sent to it and to nobody else; never shown or logged.
+        allow_private_addresses: Whether a link that is checked may lead into a private network or to this
+            machine: `true` or `false`. The Hub at `hub_url` may lie there without it.
     """
 
     home: Path
@@ -42,10 +49,18 @@ class Settings:
     engine_key: str | None = None
     renderer: str = "onnx"
     threads: int | None = None
+    hub_url: str = HUB_URL
+    hub_token: str | None = field(default=None, repr=False)
+    allow_private_addresses: bool = False
 
 
 #: Name of the environment variable for each setting.
-VARIABLES = {field.name: f"LORRY_{field.name.upper()}" for field in fields(Settings)}
+VARIABLES = {each.name: f"LORRY_{each.name.upper()}" for each in fields(Settings)}
+
+#: What other programs read for the same, taken where nothing was said to Lorry itself.
+FALLBACKS = {"hub_url": "HF_ENDPOINT", "hub_token": "HF_TOKEN"}
+
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def read_settings(
@@ -70,7 +85,7 @@ def read_settings(
     environment = os.environ if environ is None else environ
     file = (folder or Path.cwd()) / SETTINGS_FILE
     problems: list[str] = []
-    values = _from_file(file, problems) | _from_environment(environment)
+    values = _from_others(environment) | _from_file(file, problems) | _from_environment(environment)
     settings = _parse(values, problems)
     if problems:
         raise SettingInvalid(" ".join(problems), evidence={"problems": problems})
@@ -87,6 +102,12 @@ def _default_home() -> Path:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     given = {name: variable for name, variable in VARIABLES.items() if environ.get(variable)}
     return {name: (variable, environ[variable]) for name, variable in given.items()}
+
+
+def _from_others(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    return {
+        name: (variable, environ[variable]) for name, variable in FALLBACKS.items() if environ.get(variable)
+    }
 
 
 def _from_file(file: Path, problems: list[str]) -> dict[str, tuple[str, Any]]:
@@ -120,10 +141,23 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
             threads = None
         else:
             threads = int(threads)
+    label, hub = take("hub_url", HUB_URL)
+    if not str(hub).startswith(("http://", "https://")):
+        problems.append(f"{label} is {hub!r}, which is no http address.")
+    label, token = take("hub_token")
+    token = None if token is None else str(token).strip()
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        problems.append(f"{label} holds signs that no token has.")  # never the token itself
+    label, private = take("allow_private_addresses", False)
+    if str(private).lower() not in _TRUTHS:
+        problems.append(f"{label} is {private!r}; it can be true or false.")
     return {
         "home": take("home")[1],
         "engine_url": str(url).rstrip("/") if url else None,
         "engine_key": take("engine_key")[1],
         "renderer": renderer,
         "threads": threads,
+        "hub_url": str(hub).rstrip("/"),
+        "hub_token": token or None,
+        "allow_private_addresses": _TRUTHS.get(str(private).lower(), False),
     }

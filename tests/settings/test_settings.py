@@ -56,3 +56,36 @@ def test_addresses_lose_their_trailing_slash(tmp_path: Path) -> None:
     """An address with or without a trailing slash is the same address."""
     environ = {"LORRY_ENGINE_URL": "http://127.0.0.1:9/"}
     assert read_settings(environ=environ, folder=tmp_path).engine_url == "http://127.0.0.1:9"
+
+
+def test_names_of_other_programs_are_the_weakest(tmp_path: Path) -> None:
+    """`HF_TOKEN` and `HF_ENDPOINT` count where nothing was said to Lorry itself, neither there nor in its file."""
+    other = {"HF_TOKEN": "hf_other", "HF_ENDPOINT": "http://127.0.0.1:9/"}
+    settings = read_settings(environ=other, folder=tmp_path)
+    assert (settings.hub_token, settings.hub_url) == ("hf_other", "http://127.0.0.1:9")
+    (tmp_path / "lorry.toml").write_text('hub_token = "hf_file"\n')
+    assert read_settings(environ=other, folder=tmp_path).hub_token == "hf_file"
+    own = {**other, "LORRY_HUB_TOKEN": "hf_own", "LORRY_HUB_URL": "https://hub.example"}
+    settings = read_settings(environ=own, folder=tmp_path)
+    assert (settings.hub_token, settings.hub_url) == ("hf_own", "https://hub.example")
+    assert read_settings(environ={}, folder=tmp_path / "none").hub_url == "https://huggingface.co"
+
+
+def test_a_token_is_never_shown(tmp_path: Path) -> None:
+    """A token appears neither in what settings print as nor in the error about it."""
+    assert "hf_secret" not in repr(read_settings(environ={"HF_TOKEN": "hf_secret"}, folder=tmp_path))
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings(environ={"HF_TOKEN": "hf_secret\x00x"}, folder=tmp_path)
+    assert "HF_TOKEN" in caught.value.message
+    assert "hf_secret" not in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize(("said", "allowed"), [("true", True), ("1", True), ("No", False), ("false", False)])
+def test_a_truth_is_said_in_words(tmp_path: Path, said: str, allowed: bool) -> None:
+    """A truth value is read from the usual words; anything else is a problem."""
+    environ = {"LORRY_ALLOW_PRIVATE_ADDRESSES": said}
+    assert read_settings(environ=environ, folder=tmp_path).allow_private_addresses is allowed
+    (tmp_path / "lorry.toml").write_text(f"allow_private_addresses = {str(allowed).lower()}\n")
+    assert read_settings(environ={}, folder=tmp_path).allow_private_addresses is allowed
+    with pytest.raises(SettingInvalid, match="true or false"):
+        read_settings(environ={"LORRY_ALLOW_PRIVATE_ADDRESSES": "maybe"}, folder=tmp_path)

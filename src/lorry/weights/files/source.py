@@ -86,18 +86,23 @@ class FileSource:
         size: Bytes of the run; up to the end of the file when omitted.
 
     Raises:
-        SourceNotFound: It is a pipe, a socket, a device or a folder; none of them is ever waited for.
-        OSError: The system refuses to open it.
+        SourceNotFound: The system refuses to open it, or it is a pipe, a socket, a device or a folder; none
+            of them is ever waited for.
     """
 
-    def __init__(self, path: Path, *, name: str | None = None, begin: int = 0, size: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, name: str | None = None, begin: int = 0, size: int | None = None
+    ) -> None:
         self.name = path.name if name is None else name
         self._path, self._begin = path, begin
-        require_regular(path, path.stat())
         # A pipe may take the file's place between the look and the opening; it must not block either.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
-        self._seen = os.fstat(self._file.fileno())
+        try:
+            require_regular(path, path.stat())
+            self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+            self._seen = os.fstat(self._file.fileno())
+        except (OSError, ValueError) as error:
+            raise unreadable(path, error) from error
         try:
             require_regular(path, self._seen)
         except SourceNotFound:
@@ -140,14 +145,28 @@ class FileSource:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`."""
         buffer = buffer[: max(self.size - offset, 0)]
-        self._file.seek(self._begin + offset)
         done = 0
-        while done < len(buffer):
-            count = self._file.readinto(buffer[done:])
-            if not count:
-                break
-            done += count
+        try:
+            self._file.seek(self._begin + offset)
+            while done < len(buffer):
+                count = self._file.readinto(buffer[done:])
+                if not count:
+                    break
+                done += count
+        except OSError as error:
+            raise unreadable(self._path, error) from error
         return done
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> SourceNotFound:
+    """Say what the system says about a path that it does not let read.
+
+    Args:
+        path: What was named.
+        error: The system's error, or Python's for a path that can't be one.
+    """
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return SourceNotFound(f"{path} can't be read: {said}.", evidence={"path": str(path)})
 
 
 def require_regular(path: Path, status: os.stat_result) -> None:

@@ -67,7 +67,11 @@ def server_of(url: str) -> Server:
     if parts.scheme.lower() not in _PORTS or not parts.hostname:
         raise ValueError(f"{url} is no http address")
     port = parts.port
-    return parts.scheme.lower(), parts.hostname.lower(), _PORTS[parts.scheme.lower()] if port is None else port
+    return (
+        parts.scheme.lower(),
+        parts.hostname.lower(),
+        _PORTS[parts.scheme.lower()] if port is None else port,
+    )
 
 
 def without_secrets(url: str) -> str:

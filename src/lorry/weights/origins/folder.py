@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
-import re
+import os
 import stat
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
 
 from lorry.errors import SourceNotFound, WeightsRejected
 from lorry.model.report import Finding, WeightsReport, WeightsSummary
-from lorry.weights.catalogue import finding, some
+from lorry.weights.catalogue import finding
+from lorry.weights.files.listing import READ_AT_MOST, Entry
+from lorry.weights.files.source import FileSource, require_regular, unreadable
+from lorry.weights.trainers.choice import choose as choose_in
 
-#: The names that diffusers and PEFT save under.
-PREFERRED = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
-_SKIPPED = ("optimizer", "scheduler")  # diffusers leaves such names out (LoRA formats dossier, section 1.4)
-_STEP = re.compile(r"[-_](?:step)?\d{6,}$")  # kohya `-000004` and `-step00000500`, ai-toolkit `_000000500`
+#: Folders below the one that was named; trainers nest three deep (`output/<name>/checkpoint-500`).
+DEEPEST = 6
+#: Folders below that of a single file: its samples lie one deep, and a folder of downloads may hold anything.
+BESIDE = 1
+#: Files that are looked at; a training folder with all its samples and captions has some thousand.
+_FILES_AT_MOST = 10_000
+_WORDS = ("checkpoint", "optimizer", "scheduler")  # diffusers leaves such names out (dossier, section 1.4)
 _DOCUMENTS = ("README.md", "adapter_config.json", "config.yaml")
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _PICTURES_AT_MOST, _PICTURE_BYTES = 8, 10_000_000
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """A folder on disk, walked when it is first asked for.
+
+    Hidden files are left out, and linked folders are not entered.
+
+    Attributes:
+        path: The folder.
+        depth: How many folders deep to look.
+    """
+
+    path: Path
+    depth: int = DEEPEST
+
+    @property
+    def name(self) -> str:
+        """The folder as the user named it."""
+        return str(self.path)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every regular file, by path; the nearest ones where there are too many."""
+        found: list[Entry] = []
+        level = [("", self.path)]
+        for _ in range(self.depth + 1):
+            below: list[tuple[str, Path]] = []
+            for prefix, folder in level:
+                for entry in _scanned(folder):
+                    kind = _kind(entry)
+                    if kind == stat.S_IFDIR:
+                        below.append((f"{prefix}{entry.name}/", Path(entry.path)))
+                    elif kind == stat.S_IFREG:
+                        found.append(Entry(prefix + entry.name, entry.stat().st_size))
+                if len(found) >= _FILES_AT_MOST:
+                    return tuple(sorted(found[:_FILES_AT_MOST], key=lambda each: each.path))
+            level = below
+        return tuple(sorted(found, key=lambda each: each.path))
+
+    def text(self, path: str) -> str:
+        """Read the beginning of a text file; empty where it is missing, elsewhere, or no regular file."""
+        if path.startswith("/") or ".." in path.split("/"):
+            return ""
+        try:
+            with FileSource(self.path / path) as source:
+                return source.read(0, READ_AT_MOST).decode("utf-8", "replace")
+        except (SourceNotFound, OSError, ValueError):
+            return ""
 
 
 def choose(source: Path) -> Path | Finding:
@@ -26,36 +84,16 @@ def choose(source: Path) -> Path | Finding:
         source: A file or a folder.
 
     Raises:
-        SourceNotFound: It does not exist or can't be read.
+        SourceNotFound: It does not exist or can't be read, or it is a pipe, a socket or a device.
     """
-    try:
-        if not source.is_dir():
-            if not stat.S_ISREG(source.stat().st_mode):
-                raise SourceNotFound(f"{source} is no regular file.", evidence={"path": str(source)})
-            return source
-        names = sorted(path for path in source.iterdir() if not path.name.startswith("."))
-        files = [path for path in names if path.is_file()]
-    except OSError as error:
-        raise SourceNotFound(
-            f"{source} can't be read: {error.strerror}.", evidence={"path": str(source)}
-        ) from error
-    found = [path for path in files if path.suffix.lower() == ".safetensors"]
-    found = [path for path in found if not any(word in path.name.lower() for word in _SKIPPED)]
-    for name in PREFERRED:
-        if source / name in found:
-            return source / name
-    if not found:
-        there = some([path.name for path in files]) or "nothing"
-        message = f"{source} holds no .safetensors file; it has {there}."
-        return finding("FILE_MISSING", message, files=[path.name for path in files][:50])
-    return found[0] if len(found) == 1 else _final(found)
+    if not is_folder(source):
+        return source
+    chosen = choose_in(FolderListing(source))
+    return chosen if isinstance(chosen, Finding) else source / chosen.path
 
 
 def locate(source: Path) -> Path:
     """Find the weights file: the file itself, or the one in a folder that is meant.
-
-    A folder's `pytorch_lora_weights.safetensors` comes first, then `adapter_model.safetensors`, then a single
-    .safetensors file, then the final one of a series of training steps. Folders inside are not searched.
 
     Args:
         source: A file or a folder.
@@ -70,6 +108,26 @@ def locate(source: Path) -> Path:
     return chosen
 
 
+def is_folder(path: Path) -> bool:
+    """Tell a folder from a file, without opening either.
+
+    Args:
+        path: What was named.
+
+    Raises:
+        SourceNotFound: Nothing is there, it can't be read, or it is a pipe, a socket or a device.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            require_regular(path, status)
+            return False
+        with os.scandir(path):
+            return True
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
 def companions(file: Path) -> tuple[Path, ...]:
     """List the files to ship along: README.md, adapter_config.json, config.yaml and up to 8 sample pictures.
 
@@ -82,26 +140,38 @@ def companions(file: Path) -> tuple[Path, ...]:
     return (*documents, *pictures[:_PICTURES_AT_MOST])
 
 
-def name_finding(file: Path) -> Finding | None:
+def name_finding(file: PurePath) -> Finding | None:
     """Report a file name that diffusers skips in a folder.
 
     Args:
         file: The weights file.
     """
-    words = [word for word in ("checkpoint", *_SKIPPED) if word in file.name.lower()]
+    words = [word for word in _WORDS if word in file.name.lower()]
     if not words or file.suffix.lower() != ".safetensors":
         return None
     return finding("NAME_CHECKPOINT", f"The name {file.name} contains `{words[0]}`.", subject=file.name)
 
 
-def _final(found: list[Path]) -> Path | Finding:
-    """Choose the file without a step number when all the others are its steps."""
-    final = [path for path in found if not _STEP.search(path.stem)]
-    if len(final) == 1 and all(_STEP.sub("", path.stem) == final[0].stem for path in found):
-        return final[0]
-    names = [path.name for path in found]
-    message = f"{found[0].parent} holds {len(found)} .safetensors files: {some(names)}."
-    return finding("NAME_MULTIPLE", message, files=names[:50])
+def _scanned(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Give what a folder holds in a fixed order; nothing where it may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
+            )
+    except OSError:
+        return
+    yield from found
+
+
+def _kind(entry: os.DirEntry[str]) -> int:
+    """Tell a folder (not a linked one: it may lead round in circles) and a file (also a linked one)."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return stat.S_IFDIR
+        return stat.S_IFREG if entry.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The beginning of a file far away: one ranged request, a second one only where the header is longer.
 
-Source of the ranges and of what the Hub says with them: LoRA formats dossier, section 3.1. A FLUX LoRA's header
-has 134,552 bytes, so 256 kB leave it at one request.
+Source of the ranges and of what the Hub says with them: LoRA formats dossier, section 3.1. A FLUX LoRA's
+header has 134,552 bytes, so 256 kB leave it at one request.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ INDEX_BYTES = 16_000_000
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _EMPTY = re.compile(r"bytes \*/0")
+_SIZES = ("DATA_TRUNCATED", "DATA_TRAILING")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSource:
-    """The beginning of a file far away, in memory. What lies behind it is never fetched, so asking for it is our fault."""
+    """The beginning of a file far away, in memory.
+
+    What lies behind it is never fetched: whoever asks for it did not look at `reach`, which is our fault.
+    """
 
     name: str
     content: bytes
@@ -47,7 +51,9 @@ class HeadSource:
         """Read a slice of what was fetched."""
         end = min(offset + count, self.size)
         if end > self.reach:
-            message = f"Bytes {offset:,} to {end:,} of {self.name} were asked for, and {self.reach:,} are here."
+            message = (
+                f"Bytes {offset:,} to {end:,} of {self.name} were asked for, and {self.reach:,} are here."
+            )
             raise InternalError(message, evidence={"file": self.name, "end": end, "reach": self.reach})
         return self.content[offset:end]
 
@@ -112,30 +118,37 @@ def read_head(web: Web, url: str, name: str, subject: str) -> Head:
     return head
 
 
-def size_finding(head: Head, subject: str) -> Finding | None:
+def size_findings(head: Head, subject: str) -> tuple[Finding, ...]:
     """Compare the size that the server tells with where the file's own header says that it ends.
 
     Args:
         head: The beginning of the file.
         subject: What the user named.
+
+    Returns:
+        Nothing where the two agree or the header can't tell; else REMOTE_SIZE and all that is wrong besides.
     """
     if recognise(head.source) is not None:
-        return None
+        return ()
     try:
         read_header(head.source)
     except StructureFault as broken:
-        found = broken.finding
-        if found.code not in ("DATA_TRUNCATED", "DATA_TRAILING"):
-            return None
-        expected, there = found.evidence["expected"], found.evidence["found"]
-        word = f"{expected - there:,} are missing" if there < expected else f"{there - expected:,} are too many"
-        message = f"{subject} has {there:,} bytes at its address, and its header needs {expected:,}: {word}."
-        return finding("REMOTE_SIZE", message, subject=subject, expected=expected, found=there)
-    return None
+        if any(found.code in _SIZES for found in broken.findings):
+            return tuple(_of_remote(found, subject) for found in broken.findings)
+    return ()
+
+
+def _of_remote(found: Finding, subject: str) -> Finding:
+    if found.code not in _SIZES:
+        return found
+    expected, there = found.evidence["expected"], found.evidence["found"]
+    word = f"{expected - there:,} are missing" if there < expected else f"{there - expected:,} are too many"
+    message = f"{subject} has {there:,} bytes at its address, and its header needs {expected:,}: {word}."
+    return finding("REMOTE_SIZE", message, subject=subject, expected=expected, found=there)
 
 
 def _needed(source: HeadSource) -> int:
-    """Tell how many bytes the header takes, where the file may be safetensors and its header is not absurd."""
+    """Tell how many bytes the header takes; 0 where the file is no safetensors or its header is absurd."""
     if source.size <= source.reach:
         return 0
     if source.name.endswith(".index.json"):
@@ -167,7 +180,7 @@ def _part(web: Web, url: str, name: str, subject: str, begin: int, end: int) -> 
             HeadSource(name, content, size),
             answer.url,
             headers.get("x-repo-commit"),
-            _digest(headers),
+            digest_of(headers),
             headers.get("etag"),
         )
 
@@ -176,8 +189,10 @@ def _ranged(answer: Answer, subject: str, begin: int, end: int) -> tuple[bytes, 
     told = answer.headers.get("content-range", "")
     found = _RANGE.fullmatch(told)
     first, last, size = (int(number) for number in found.groups()) if found else (-1, -1, -1)
-    if found is None or first != begin or last != min(end, size) - 1 or _encoded(answer):
-        message = f"The server sent another part of {subject} than was asked for (Content-Range {told[:80]!r})."
+    if found is None or first != begin or last != min(end, size) - 1 or answer.encoded:
+        message = (
+            f"The server sent another part of {subject} than was asked for (Content-Range {told[:80]!r})."
+        )
         raise fault("REMOTE_REFUSED", message, subject=subject, asked=[begin, end - 1], answered=told[:80])
     content = answer.read(last + 1 - first)
     if len(content) < last + 1 - first:
@@ -187,7 +202,7 @@ def _ranged(answer: Answer, subject: str, begin: int, end: int) -> tuple[bytes, 
 
 
 def _plain(answer: Answer, subject: str, begin: int, end: int) -> tuple[bytes, int]:
-    if _encoded(answer):
+    if answer.encoded:
         message = f"The server sent {subject} in an encoding that was not asked for."
         raise fault("REMOTE_REFUSED", message, subject=subject)
     length = answer.headers.get("content-length", "")
@@ -209,10 +224,11 @@ def _judge_told(headers: Mapping[str, str], size: int, subject: str) -> None:
         raise fault("REMOTE_SIZE", message, subject=subject, expected=int(told), found=size)
 
 
-def _digest(headers: Mapping[str, str]) -> str | None:
+def digest_of(headers: Mapping[str, str]) -> str | None:
+    """Read the SHA-256 that the Hub tells for a file that it keeps in LFS or Xet.
+
+    Args:
+        headers: Headers of the answer, names in lower case.
+    """
     mark = headers.get("x-linked-etag", "").removeprefix("W/").strip('"').lower()
     return mark if _SHA256.fullmatch(mark) else None
-
-
-def _encoded(answer: Answer) -> bool:
-    return answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity")

@@ -13,8 +13,8 @@ from lorry.errors import OptionInvalid, SourceNotFound
 from lorry.weights.origins.access import Access, without_secrets
 
 _FORMS = (
-    "Name a file, a folder, an archive (.zip, .tar, .tar.gz), a Hub repository (`owner/name[@revision][:file]`) "
-    "or an https address."
+    "Name a file, a folder, an archive (.zip, .tar, .tar.gz), a Hub repository "
+    "(`owner/name[@revision][:file]`) or an https address."
 )
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -123,7 +123,10 @@ def _address(source: str, scheme: str, access: Access) -> Reference:
 
 
 def _linked(path: str, shown: str) -> HubPlace:
-    """Read the path of a link to the Hub: `/owner/name[/tree/rev[/folder]|/blob/rev/file|/resolve/rev/file]`."""
+    """Read the path of a link to the Hub.
+
+    It is `/owner/name`, alone or with `/tree/rev`, `/tree/rev/folder`, `/blob/rev/file`, `/resolve/rev/file`.
+    """
     parts = [unquote(part) for part in path.strip("/").split("/")]
     repo, rest = "/".join(parts[:2]), parts[2:]
     if parts[0] in ("datasets", "spaces", "api") or not is_repo(repo):
@@ -162,7 +165,12 @@ def _pairs(text: str) -> set[str]:
 
 def _is_revision(text: str) -> bool:
     """Tell whether git would take a name: no spaces, controls or signs that mean something to it."""
-    return bool(text) and len(text) <= 255 and ".." not in text and not re.search(r"[\s~^:?*\[\\\x00-\x1f]", text)
+    return (
+        bool(text)
+        and len(text) <= 255
+        and ".." not in text
+        and not re.search(r"[\s~^:?*\[\\\x00-\x1f]", text)
+    )
 
 
 def _is_inside(path: str) -> bool:

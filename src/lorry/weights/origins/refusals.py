@@ -1,9 +1,13 @@
-"""What a server's refusal means, from its status and the Hub's `X-Error-Code` (LoRA formats dossier, 3.2 and 3.3)."""
+"""What a server's refusal means, from its status and the Hub's `X-Error-Code`.
+
+Source of the Hub's codes: LoRA formats dossier, sections 3.2 and 3.3.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from lorry.model.report import Finding
 from lorry.weights.catalogue import counted, finding
@@ -28,7 +32,7 @@ def refused(status: int, headers: Mapping[str, str], subject: str, *, hub: bool,
     """
     code = headers.get("x-error-code", "")
     said = headers.get("x-error-message", "").strip()[:_SAID]
-    evidence = {"status": status, "code": code or None, "said": said or None}
+    evidence: dict[str, Any] = {"status": status, "code": code or None, "said": said or None}
     if status == 429:
         return _rate_limited(headers, subject, evidence)
     known = _hub_refusal(status, code, subject, token, evidence) if hub else None
@@ -38,8 +42,9 @@ def refused(status: int, headers: Mapping[str, str], subject: str, *, hub: bool,
         return finding("REMOTE_NOT_FOUND", f"{subject} is not there ({status}).", subject=subject, **evidence)
     if status in (401, 403):
         message = f"{subject} may not be read{' with this token' if token else ''} ({status})."
-        fix = _SET_TOKEN if hub else _LINK
-        return finding("REMOTE_PRIVATE", message, subject=subject, fix=fix, **evidence)
+        return finding(
+            "REMOTE_PRIVATE", message, subject=subject, fix=_SET_TOKEN if hub else _LINK, **evidence
+        )
     where = "failed on its side" if status >= 500 else "refused the request"
     message = f"The server {where} ({status}){f': {said}' if said else ''}; asked for {subject}."
     fix = "Try again in a few minutes." if status >= 500 else None
@@ -47,7 +52,7 @@ def refused(status: int, headers: Mapping[str, str], subject: str, *, hub: bool,
 
 
 def _hub_refusal(
-    status: int, code: str, subject: str, token: bool, evidence: Mapping[str, object]
+    status: int, code: str, subject: str, token: bool, evidence: Mapping[str, Any]
 ) -> Finding | None:
     """Translate the Hub's own codes; a gated repository first, which some answers call not found as well."""
     if code == "GatedRepo":
@@ -57,12 +62,16 @@ def _hub_refusal(
     if code == "RevisionNotFound":
         return finding("REMOTE_REV", f"{subject}: no such revision ({status}).", subject=subject, **evidence)
     if code == "EntryNotFound":
-        return finding("REMOTE_NOT_FOUND", f"{subject}: no such file ({status}).", subject=subject, **evidence)
+        return finding(
+            "REMOTE_NOT_FOUND", f"{subject}: no such file ({status}).", subject=subject, **evidence
+        )
     if code != "RepoNotFound":
         return None
     if status in (401, 403):
         # Without a token the Hub answers the same for a private repository and for one that never was.
-        message = f"{subject} is private or does not exist ({status}); the Hub does not say which to strangers."
+        message = (
+            f"{subject} is private or does not exist ({status}); the Hub does not say which to strangers."
+        )
         return finding(
             "REMOTE_PRIVATE",
             message,
@@ -74,7 +83,7 @@ def _hub_refusal(
     return finding("REMOTE_NOT_FOUND", message, subject=subject, **evidence)
 
 
-def _rate_limited(headers: Mapping[str, str], subject: str, evidence: Mapping[str, object]) -> Finding:
+def _rate_limited(headers: Mapping[str, str], subject: str, evidence: Mapping[str, Any]) -> Finding:
     seconds = wait_seconds(headers)
     when = f"wait {counted(seconds, 'second')}" if seconds is not None else "it does not say for how long"
     message = f"The server takes no more requests for now (429): {when}."

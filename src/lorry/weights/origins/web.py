@@ -1,13 +1,11 @@
 """Ask servers that strangers named, over connections to addresses that were checked.
 
-How it works: httpcore speaks HTTP; this module gives it its connections. A host name is looked up once, every
-address it has is judged, and the connection goes to a judged address: a second look-up, which could answer
-otherwise, never happens. TLS still verifies the name. Redirects are followed here, so that each is judged again.
+httpcore speaks HTTP over the gate's connections (gate.py). Redirects are followed here, so that each server
+on the way is judged like the first, and a token never goes further than to the Hub.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from lorry.weights.catalogue import StructureFault, fault
-from lorry.weights.origins.access import HUB_URL, Access, server_of, without_secrets
-from lorry.weights.origins.addresses import forbidden
+from lorry.weights.origins.access import Access, server_of, without_secrets
+from lorry.weights.origins.gate import Gate
 
 if TYPE_CHECKING:
     import httpcore
@@ -47,6 +45,11 @@ class Answer:
     url: str
     pieces: Iterator[bytes]
 
+    @property
+    def encoded(self) -> bool:
+        """Whether the body is compressed although that was not asked for: its bytes are not the file's."""
+        return self.headers.get("content-encoding", "").strip().lower() not in ("", "identity")
+
     def read(self, limit: int) -> bytes:
         """Read the body up to a number of bytes; the rest is never asked for.
 
@@ -68,14 +71,17 @@ class Web:
 
     Attributes:
         access: What may be asked.
-        hub: Whether it asks the Hub: only then is the token sent, to the Hub's own server alone, and only then
-            may that server lie in a private network, when the settings name it.
+        hub: Whether it asks the Hub: only then is the token sent, and to the Hub's own server alone.
+        gate: Gives the connections.
     """
 
     access: Access
     hub: bool = False
-    _until: float = 0.0
+    gate: Gate = field(init=False, repr=False)
     _pool: httpcore.ConnectionPool | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.access, self.hub)
 
     def __enter__(self) -> Self:
         return self
@@ -100,14 +106,14 @@ class Web:
         """
         import httpcore
 
-        self._until = self.access.clock() + (self.access.limit if seconds is None else seconds)
+        self.gate.begin(self.access.limit if seconds is None else seconds)
         sent = {"accept-encoding": "identity", "user-agent": "lorry", **headers}
-        if self.hub and self.access.hub_token:
-            sent["authorization"] = f"Bearer {self.access.hub_token}"
         kept: dict[str, str] = {}
         first = current = _ascii(url)
+        if self.hub and self.access.hub_token and self._is_hub(first):
+            sent["authorization"] = f"Bearer {self.access.hub_token}"
         for _ in range(HOPS_AT_MOST + 1):
-            if server_of(current) != server_of(first):
+            if not self._is_hub(current):  # once gone it does not come back, wherever the way leads
                 sent.pop("authorization", None)
             with _translated(current), self._opened(httpcore, current, sent) as response:
                 told = _named(response.headers)
@@ -119,124 +125,17 @@ class Web:
             current = _next(current, told.get("location", ""))
         raise fault("REMOTE_REFUSED", f"{_shown(first)} redirects more than {HOPS_AT_MOST} times.")
 
+    def _is_hub(self, url: str) -> bool:
+        return server_of(url) == server_of(self.access.hub_url)
+
     def _opened(self, httpcore: Any, url: str, headers: Mapping[str, str]) -> Any:
         if self._pool is None:
             self._pool = httpcore.ConnectionPool(
-                max_connections=1, network_backend=cast("httpcore.NetworkBackend", _Doors(self))
+                max_connections=1, network_backend=cast("httpcore.NetworkBackend", self.gate)
             )
         patience = self.access.patience
         timeouts = {"connect": patience, "read": patience, "write": patience, "pool": patience}
-        return self._pool.stream("GET", url, headers=dict(headers), extensions={"timeout": timeouts})
-
-    def left(self, timeout: float | None) -> float:
-        """Give the seconds that are left for a step.
-
-        Args:
-            timeout: What the step may take on its own.
-
-        Raises:
-            StructureFault: REMOTE_UNREACHABLE, none are left.
-        """
-        left = self._until - self.access.clock()
-        if left <= 0:
-            raise fault("REMOTE_UNREACHABLE", "The server is too slow: its answer took longer than allowed.")
-        return left if timeout is None else min(left, timeout)
-
-    def addresses(self, host: str, port: int) -> list[str]:
-        """Look up a host once and judge every address it has.
-
-        Args:
-            host: Its name or address.
-            port: The port that is meant.
-
-        Raises:
-            StructureFault: REMOTE_ADDRESS or REMOTE_UNREACHABLE.
-        """
-        patience = self.left(self.access.patience)
-        try:
-            found = self.access.addresses(host, port, patience)
-        except OSError as error:
-            raise fault(
-                "REMOTE_UNREACHABLE", f"The name {host} has no address: {_said(error)}.", subject=host
-            ) from error
-        if not self._may_be_private(host, port):
-            for address in found:
-                why = forbidden(address)
-                if why is not None:
-                    message = f"{host} is {address}, which belongs to {why}; it is not asked."
-                    raise fault("REMOTE_ADDRESS", message, subject=host, address=address)
-        return found
-
-    def _may_be_private(self, host: str, port: int) -> bool:
-        if self.access.allow_private:
-            return True
-        own = self.hub and self.access.hub_url != HUB_URL
-        return own and (host.lower(), port) == server_of(self.access.hub_url)[1:]
-
-
-class _Doors:
-    """How httpcore comes to a connection: its NetworkBackend, over judged addresses."""
-
-    def __init__(self, web: Web) -> None:
-        self._web = web
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> _Timed:
-        """Connect to the first judged address that answers."""
-        import httpcore
-
-        failure: Exception | None = None
-        for address in self._web.addresses(host, port):
-            left = self._web.left(timeout)
-            try:
-                stream = httpcore.SyncBackend().connect_tcp(
-                    address, port, left, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            else:
-                return _Timed(self._web, stream)
-        raise failure or httpcore.ConnectError("the name has no address")
-
-    def sleep(self, seconds: float) -> None:
-        """Never: nothing is tried twice."""
-        raise NotImplementedError
-
-
-class _Timed:
-    """A stream of httpcore that ends with the time of its request."""
-
-    def __init__(self, web: Web, stream: Any) -> None:
-        self._web, self._stream = web, stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there."""
-        return cast("bytes", self._stream.read(max_bytes, self._web.left(timeout)))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
-        self._stream.write(buffer, self._web.left(timeout))
-
-    def close(self) -> None:
-        """Close it."""
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> _Timed:
-        """Encrypt it; the certificate has to be one of the name, whatever the address was."""
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._web.left(timeout))
-        return _Timed(self._web, stream)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Ask the stream."""
-        return self._stream.get_extra_info(info)
+        return self._pool.stream("GET", url, headers=list(headers.items()), extensions={"timeout": timeouts})
 
 
 def download_seconds(size: int) -> float:
@@ -256,11 +155,15 @@ def _translated(url: str) -> Iterator[None]:
     where = _shown(url)
     try:
         yield
-    except (httpcore.ConnectTimeout, httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout) as error:
+    except httpcore.TimeoutException as error:
         raise fault("REMOTE_UNREACHABLE", f"{where} does not answer in time.", subject=where) from error
-    except (httpcore.ConnectError, httpcore.ReadError, httpcore.WriteError) as error:
+    except httpcore.NetworkError as error:
         message = f"{where} can't be reached: {_said(error)}."
         raise fault("REMOTE_UNREACHABLE", message, subject=where) from error
+    except httpcore.LocalProtocolError as error:
+        # Its text would quote the header that can't be written, and that may be the token.
+        message = f"{where} can't be asked: the request holds signs that HTTP does not bear."
+        raise fault("REMOTE_REFUSED", message, subject=where) from error
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         message = f"{where} broke the answer off, or speaks no HTTP: {_said(error)}."
         raise fault("REMOTE_UNREACHABLE", message, subject=where) from error
