@@ -6,6 +6,19 @@ one of the durable runtime, so that neither waits for the other ("Control-plane 
 
 from __future__ import annotations
 
-from lorry.store.opening import STORE_FILE, Store, open_store
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["STORE_FILE", "Store", "open_store"]
+from lorry.store.shipped import STORE_FILE, shipped_as
+
+if TYPE_CHECKING:
+    from lorry.store.opening import Store, open_store
+
+__all__ = ["STORE_FILE", "Store", "open_store", "shipped_as"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'lorry.store' has no attribute {name!r}")
+    from lorry.store import opening
+
+    return getattr(opening, name)

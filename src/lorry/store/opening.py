@@ -21,9 +21,7 @@ from lorry.store.faults import translated
 from lorry.store.intents import StoredIntents
 from lorry.store.migrations import HEAD, upgrade
 from lorry.store.records import StoredRecords
-
-#: Name of the file inside a home.
-STORE_FILE = "lorry.sqlite"
+from lorry.store.shipped import STORE_FILE
 
 
 class Store(StoredRecords, StoredJournal, StoredIntents):
