@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 from lorry.weights import families, family
+from lorry.weights.adapter.modules import read_adapter
 from lorry.weights.bases.families import layer_names
+from lorry.weights.bases.fitness import Judgement, judge_base
+from lorry.weights.bases.identify import noise_level
+from lorry.weights.files.header import read_header
+from lorry.weights.files.source import MemorySource
 from tests.weights.faulty_adapters import flux1
-from tests.weights.files import Tensors, build, icons, joined, kohya, lora
+from tests.weights.files import Tensors, build, icons, joined, kohya, lora, noise, pair, scalar
 from tests.weights.test_codes import codes, report_on
 
 
@@ -127,3 +132,164 @@ def test_the_kohya_names_of_sdxl_are_known() -> None:
     report = report_on(build(joined(parts)))
     assert report.summary.family == "sdxl"
     assert report.summary.modules == 3
+
+
+def identity_of(content: Tensors, *labels: str, declared: str | None = None, file: str = "") -> Judgement:
+    """Judge an adapter's base without the rest of the check."""
+    header = read_header(MemorySource("x.safetensors", build(content)))
+    return judge_base(read_adapter(header), header, labels, declared, file)
+
+
+def every_block(key: str, *names: str) -> Tensors:
+    """Make an adapter on the layers of a family whose names end so."""
+    known = family(key)
+    assert known is not None
+    return lora([layer for layer in layer_names(known) if layer[0].endswith(names)], rank=1)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "bases"),
+    [
+        (64, ["FLUX.1-dev", "FLUX.1-schnell", "FLUX.1-Kontext-dev", "FLUX.1-Krea-dev"]),
+        (128, ["FLUX.1-dev", "FLUX.1-Canny-dev", "FLUX.1-Depth-dev"]),
+        (384, ["FLUX.1-Fill-dev"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["transformer.x_embedder", "diffusion_model.img_in"])
+def test_the_input_layer_tells_the_siblings_of_flux(name: str, inputs: int, bases: list[str]) -> None:
+    """Fill takes 384 inputs and Control 128, also as a LoRA for dev (dossier 1.2); the rest takes 64."""
+    judgement = identity_of({**flux1(name.partition(".")[0] + "."), **pair(name, inputs, 3072)})
+    assert judgement.fit is not None
+    assert judgement.fit.family.key == "flux1"
+    assert not judgement.fit.misfits
+    assert [base.id.partition("/")[2] for base in judgement.fit.bases] == bases
+    assert (judgement.base is None) == (len(bases) > 1)
+
+
+def test_another_sibling_than_the_declared_one_is_a_mismatch() -> None:
+    """A file with Fill's input layer is not for dev, though the family is the same."""
+    content = {**flux1(), **pair("transformer.x_embedder", 384, 3072)}
+    judgement = identity_of(content, declared="black-forest-labs/FLUX.1-dev")
+    [mismatch] = [found for found in judgement.findings if found.code == "BASE_MISMATCH"]
+    assert "x_embedder takes 384 inputs in the file and 64 or 128 in black-forest-labs/FLUX.1-dev" in (
+        mismatch.message
+    )
+    fill = identity_of(content, declared="black-forest-labs/FLUX.1-Fill-dev")
+    assert "BASE_MISMATCH" not in [found.code for found in fill.findings]
+
+
+def test_what_is_declared_is_what_the_report_is_about() -> None:
+    """When the declared family fits all modules as well as another does, it is taken without an error."""
+    content = attention(5, 3072)
+    for key in ("flux1", "qwen-image", "flux2-klein-4b"):
+        judgement = identity_of(content, declared=key)
+        assert judgement.fit is not None
+        assert judgement.fit.family.key == key
+        assert judgement.confidence == 1.0
+        assert "BASE_MISMATCH" not in [found.code for found in judgement.findings]
+
+
+def test_a_declared_base_overrules_a_label() -> None:
+    """The label may be wrong; it is said as a warning, and the declared base model is taken."""
+    judgement = identity_of(flux1(), "flux-1-schnell", declared="black-forest-labs/FLUX.1-dev")
+    assert judgement.base is not None
+    assert judgement.base.id == "black-forest-labs/FLUX.1-dev"
+
+
+def test_confidence_is_shared_among_equal_fits() -> None:
+    """One family that all modules fit is sure; three are a third each; damaged modules take their share."""
+    assert identity_of(flux1()).confidence == 1.0
+    shared = identity_of(attention(5, 3072))
+    assert shared.confidence == pytest.approx(1 / (1 + len(shared.identity.rivals)))
+    assert len(shared.identity.rivals) >= 2
+    damaged = {**flux1(), **pair("transformer.transformer_blocks.0.attn.to_q", 100, 3072)}
+    assert identity_of(damaged).confidence == pytest.approx(56 / 57)
+    assert identity_of(lora([("h.0.attn", 8, 8)])).confidence is None
+
+
+def test_a_file_name_settles_what_nothing_else_does() -> None:
+    """A name decides between families that fit equally and between base models, after every label."""
+    content = attention(5, 3072)
+    by_name = identity_of(content, file="my_qwen_image_style.safetensors")
+    assert by_name.fit is not None
+    assert by_name.fit.family.key == "qwen-image"
+    labelled = identity_of(content, "flux1", file="my_qwen_image_style.safetensors")
+    assert labelled.fit is not None
+    assert labelled.fit.family.key == "flux1"
+    kontext = identity_of(flux1(), file="toy-flux-kontext-v2.safetensors")
+    assert kontext.base is not None
+    assert kontext.base.id == "black-forest-labs/FLUX.1-Kontext-dev"
+
+
+def test_image_to_video_is_told_from_text_to_video() -> None:
+    """Wan 2.1 for images has keys and values of the image; without them both fit, the smaller first."""
+    own = identity_of(every_block("wan2.1-i2v-14b", "attn2.add_k_proj", "attn2.to_q"))
+    assert own.fit is not None
+    assert own.fit.family.key == "wan2.1-i2v-14b"
+    assert not own.identity.rivals
+    both = identity_of(every_block("wan-14b", "attn1.to_q", "ffn.net.2"))
+    assert both.fit is not None
+    assert both.fit.family.key == "wan-14b"
+    assert [fit.family.key for fit in both.identity.rivals] == ["wan2.1-i2v-14b"]
+
+
+@pytest.mark.parametrize("key", ["wan-14b", "wan2.1-1.3b", "wan2.2-5b"])
+def test_the_sizes_of_wan_differ_by_their_width(key: str) -> None:
+    """Widths 5120, 1536 and 3072 tell them apart, and a label for all sizes is no contradiction."""
+    judgement = identity_of(every_block(key, "attn1.to_q", "attn2.to_k"), "wan")
+    assert judgement.fit is not None
+    assert judgement.fit.family.key == key
+    assert "BASE_LABEL" not in [found.code for found in judgement.findings]
+
+
+@pytest.mark.parametrize(
+    ("file", "level"),
+    [
+        ("style_high_noise.safetensors", "high"),
+        ("style_000002000_low_noise.safetensors", "low"),
+        ("Wan22-Style-HIGH.safetensors", "high"),
+        ("style.lownoise.safetensors", "low"),
+        ("flower.safetensors", None),
+        ("highland_slow.safetensors", None),
+        ("high_to_low.safetensors", None),
+    ],
+)
+def test_a_wan_pair_is_told_by_the_file_names(file: str, level: str | None) -> None:
+    """The tensors of both files have the same shapes; only the names say which is which."""
+    assert noise_level(file) == level
+
+
+def test_a_pair_of_wan_is_for_the_models_with_two_transformers() -> None:
+    """A name with a noise level leaves Wan 2.2 A14B; a label of the family leaves the question open."""
+    content = every_block("wan-14b", "attn1.to_q", "ffn.net.2")
+    pair_of_two = identity_of(content, "wan_2.2_14b", file="style_high_noise.safetensors")
+    [found] = [found for found in pair_of_two.findings if found.code == "BASE_AMBIGUOUS"]
+    assert found.evidence["candidates"] == [
+        "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+        "Wan-AI/Wan2.2-I2V-A14B-Diffusers",
+    ]
+
+
+def test_kronecker_and_hadamard_factors_identify_too() -> None:
+    """The size of a layer is the product of LoKr's factors, and the outer sizes of LoHa's (dossier 1.1)."""
+    lokr: Tensors = {}
+    loha: Tensors = {}
+    for block in range(30):
+        name = f"diffusion_model.layers.{block}.feed_forward.w1"
+        lokr |= {f"{name}.lokr_w1": noise(16, 16), f"{name}.lokr_w2_a": noise(640, 2)}
+        lokr |= {f"{name}.lokr_w2_b": noise(2, 240), f"{name}.alpha": scalar(2)}
+        for factor in ("w1", "w2"):
+            loha |= {f"{name}.hada_{factor}_a": noise(10240, 2), f"{name}.hada_{factor}_b": noise(2, 3840)}
+    for content in (lokr, loha):
+        judgement = identity_of(content)
+        assert judgement.fit is not None
+        assert judgement.fit.family.key == "z-image"
+        assert judgement.fit.share == 1.0
+        assert not judgement.identity.rivals
+
+
+def test_the_reasons_of_all_families_are_kept() -> None:
+    """Each family has its sentence, the best first."""
+    reasons = identity_of(flux1()).reasons
+    assert len(reasons) == len(families())
+    assert reasons[0] == "FLUX.1 (19 + 38 blocks, width 3072): all 57 modules fit"
