@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -132,3 +134,76 @@ def test_what_is_no_layer_has_no_target() -> None:
         assert to_diffusers(flux, name.replace(".", "_"), True) == ()
         assert to_native(flux, name) is None
     assert to_diffusers(flux, "double_blocks_0_img_attn_qkv", False) == ()
+
+
+#: What diffusers itself converts a family's original checkpoint with.
+CONVERSIONS = {
+    "flux1": "convert_flux_transformer_checkpoint_to_diffusers",
+    "flux2-dev": "convert_flux2_transformer_checkpoint_to_diffusers",
+    "flux2-klein-4b": "convert_flux2_transformer_checkpoint_to_diffusers",
+    "flux2-klein-9b": "convert_flux2_transformer_checkpoint_to_diffusers",
+    "sd3-medium": "convert_sd3_transformer_checkpoint_to_diffusers",
+    "sd3.5-medium": "convert_sd3_transformer_checkpoint_to_diffusers",
+    "sd3.5-large": "convert_sd3_transformer_checkpoint_to_diffusers",
+    "z-image": "convert_z_image_transformer_checkpoint_to_diffusers",
+    "wan-14b": "convert_wan_transformer_to_diffusers",
+    "wan2.1-i2v-14b": "convert_wan_transformer_to_diffusers",
+    "wan2.1-1.3b": "convert_wan_transformer_to_diffusers",
+    "wan2.2-5b": "convert_wan_transformer_to_diffusers",
+    "ltx-2b": "convert_ltx_transformer_checkpoint_to_diffusers",
+    "ltx-13b": "convert_ltx_transformer_checkpoint_to_diffusers",
+    "ltx2": "convert_ltx2_transformer_to_diffusers",
+    "sd1": "convert_ldm_unet_checkpoint",
+    "sd2": "convert_ldm_unet_checkpoint",
+    "sdxl": "convert_ldm_unet_checkpoint",
+}
+
+
+class Checkpoint(dict[str, Any]):
+    """An original checkpoint of linear layers; what a conversion wants besides them is an empty tensor."""
+
+    def __init__(self, tensors: Mapping[str, Any], empty: Any) -> None:
+        super().__init__(tensors)
+        self.empty = empty
+
+    def pop(self, key: str, *_: Any) -> Any:
+        """Give a tensor away."""
+        return super().pop(key) if key in self else self.empty
+
+    def __missing__(self, key: str) -> Any:
+        return self.empty
+
+
+def _originals(known: Family) -> dict[str, int]:
+    """List the original names with their outputs."""
+    rows: dict[str, int] = {}
+    for name, _, _ in layer_names(known):
+        place = to_native(known, name)
+        assert place is not None
+        rows[place.name] = max(rows.get(place.name, 0), place.last)
+    return rows
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("key", CONVERSIONS)
+def test_diffusers_converts_checkpoints_by_the_same_names(key: str) -> None:
+    """Every row of every original layer comes where our tables say, in diffusers' own conversion."""
+    torch = pytest.importorskip("torch")
+    single_file = pytest.importorskip("diffusers.loaders.single_file_utils")
+    known = _known(key)
+    rows: dict[str, Any] = {}
+    for number, (name, outputs) in enumerate(_originals(known).items()):
+        rows[f"{name}.bias"] = torch.arange(outputs) + number * 1_000_000
+        rows[f"{name}.weight"] = rows[f"{name}.bias"].unsqueeze(1)
+    prefix = "model.diffusion_model." if known.component == "unet" else ""
+    checkpoint = Checkpoint({prefix + name: tensor for name, tensor in rows.items()}, torch.zeros(6, 1))
+    arguments = [{"layers_per_block": 2, **known.model["config"]}] if known.component == "unet" else []
+    converted = getattr(single_file, CONVERSIONS[key])(checkpoint, *arguments)
+    for name, _, _ in layer_names(known):
+        place = to_native(known, name)
+        assert place is not None
+        expected = rows[f"{place.name}.weight"][place.first : place.last]
+        if place.swap:
+            half = len(expected) // 2
+            expected = torch.cat([expected[half:], expected[:half]])
+        assert torch.equal(converted[f"{name}.weight"], expected), name
