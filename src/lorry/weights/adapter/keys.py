@@ -6,8 +6,8 @@ The three axes of a name (prefix, module, suffix) are told apart one by one; no 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Role(StrEnum):
@@ -20,7 +20,8 @@ class Role(StrEnum):
     DORA = "dora"  # magnitude vectors
     LOKR = "lokr"  # factors of a Kronecker product
     LOHA = "loha"  # factors of a Hadamard product
-    OTHER = "other"  # OFT, GLoRA, IA3, trained norms
+    OFT = "oft"  # orthogonal rotations
+    OTHER = "other"  # GLoRA, IA3, trained norms
     DIFF = "diff"  # a full difference of weights or biases
     BIAS = "bias"  # the bias of a LoRA matrix
     UNKNOWN = "unknown"  # nothing that an adapter has
@@ -35,8 +36,13 @@ class Part(StrEnum):
     EMBEDDING = "embedding"  # textual-inversion vectors bundled into the file
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+#: Where a layer is: who spells prefixes like this, the part of the pipeline, its name, whether that is flat.
+Place = tuple[str, Part, str, bool]
+#: What the end of a tensor's name says: the rest of the name, the role, its spelling, a leaked adapter name.
+Ending = tuple[str, Role, str, str | None]
+
+
+class Key(NamedTuple):
     """A tensor's name, taken apart.
 
     Attributes:
@@ -79,21 +85,32 @@ _PREFIXES: tuple[tuple[str, str, Part, bool], ...] = (
     ("emb_params", "embedding", Part.EMBEDDING, False),
 )
 
+_MEANING = {prefix: (layout, part, flat) for prefix, layout, part, flat in _PREFIXES}
+_PREFIX = re.compile("|".join(re.escape(prefix) for prefix, *_ in _PREFIXES)).match
+
 _DOWN_UP = {"lora_down": Role.DOWN, "lora_up": Role.UP, "lora_mid": Role.MID}
 _OLD_DOWN_UP = {"down": Role.DOWN, "up": Role.UP}  # behind `.lora`, `_lora`, and XLabs' `_lora1`, `_lora2`
 _PEFT = {"lora_A": Role.DOWN, "lora_B": Role.UP}
+
+#: The endings of nearly every file, behind `.lora_`; looked up before anything else.
+_PLAIN: dict[str, tuple[Role, str, None]] = {
+    "A.weight": (Role.DOWN, "lora_A", None),
+    "B.weight": (Role.UP, "lora_A", None),
+    "down.weight": (Role.DOWN, "lora_down", None),
+    "up.weight": (Role.UP, "lora_down", None),
+    "mid.weight": (Role.MID, "lora_down", None),
+}
 _LAST: dict[str, Role] = {
     "alpha": Role.ALPHA,
     "dora_scale": Role.DORA,
+    "oft_blocks": Role.OFT,
     "lora_magnitude_vector": Role.DORA,
-    **dict.fromkeys(
-        ("oft_blocks", "on_input", "w_norm", "b_norm", "lora_embedding_A", "lora_embedding_B"), Role.OTHER
-    ),
+    **dict.fromkeys(("on_input", "w_norm", "b_norm", "lora_embedding_A", "lora_embedding_B"), Role.OTHER),
     **dict.fromkeys(("diff", "diff_b", "set_weight"), Role.DIFF),
 }
 _FACTORS = {"lokr_": Role.LOKR, "hada_": Role.LOHA}
 _NAMED = frozenset({*_PEFT, "lora_magnitude_vector"})  # what PEFT puts an adapter's name behind
-_OTHER_MATRICES = frozenset({"a1", "a2", "b1", "b2", "oft_R"})
+_OTHER_MATRICES = {**dict.fromkeys(("a1", "a2", "b1", "b2"), Role.OTHER), "oft_R": Role.OFT}
 _NUMBER = re.compile(r"\.([0-9]{1,9})(?=\.|$)")
 _FLAT_NUMBER = re.compile(r"_([0-9]{1,9})(?=_|$)")
 
@@ -104,18 +121,28 @@ def read_key(name: str) -> Key:
     Args:
         name: The name in the header.
     """
-    module, role, spelling, adapter = _suffix(name)
-    layout, part, flat = "bare", Part.DENOISER, False
-    for prefix, *found in _PREFIXES:
-        if module.startswith(prefix):
-            layout, part, flat = found  # type: ignore[assignment]
-            module = module[len(prefix) :]
-            break
+    layer, *matrix = read_ending(name)
+    return Key(*read_place(layer), *matrix)
+
+
+def read_place(layer: str) -> Place:
+    """Take the beginning of a name off, which says what part of the pipeline it belongs to.
+
+    Args:
+        layer: A tensor's name without its ending.
+    """
+    known = _PREFIX(layer)
+    if known is None:
+        layout, part, flat, module = "bare", Part.DENOISER, False, layer
+    else:
+        end = known.end()
+        layout, part, flat = _MEANING[layer[:end]]
+        module = layer[end:]
     if ".processor." in module:
         layout = "xlabs"
     if part is Part.CLIP and ("encoder_block_" in module or ".block." in module):
         part = Part.T5  # OneTrainer numbers T5 as lora_te2_, where SDXL has its second CLIP
-    return Key(layout, part, module, flat, role, spelling, adapter)
+    return layout, part, module, flat
 
 
 def pattern(module: str, flat: bool) -> tuple[str, tuple[int, ...]]:
@@ -132,21 +159,29 @@ def pattern(module: str, flat: bool) -> tuple[str, tuple[int, ...]]:
     return "*".join(pieces[::2]), tuple(map(int, pieces[1::2]))
 
 
-def _suffix(name: str) -> tuple[str, Role, str, str | None]:
-    """Split off what names the matrix: the rest, its role, its spelling, and a leaked adapter name."""
-    rest, _, last = name.rpartition(".")
+def read_ending(name: str) -> Ending:
+    """Split off what names the matrix.
+
+    Args:
+        name: A tensor's name.
+    """
+    layer, _, last = name.rpartition(".lora_")
+    plain = _PLAIN.get(last)
+    if plain is not None:
+        return layer, *plain
+    layer, _, last = name.rpartition(".")
     role = _LAST.get(last) or _FACTORS.get(last[:5])
     if role is not None:
-        return rest, role, "", None
+        return layer, role, "", None
     if last in ("weight", "bias"):
-        stem, _, word = rest.rpartition(".")
+        stem, _, word = layer.rpartition(".")
         named = _matrix(stem, word, last == "bias")
         if named is not None:
-            return (*named, None)
+            return *named, None
         before, _, matrix = stem.rpartition(".")
         named = _matrix(before, matrix, last == "bias") if matrix in _NAMED else None
         if named is not None:
-            return (*named, word)
+            return *named, word
     return name, Role.UNKNOWN, "", None
 
 
@@ -161,7 +196,7 @@ def _matrix(stem: str, word: str, bias: bool) -> tuple[str, Role, str] | None:
     if word in _OLD_DOWN_UP and stem.rstrip("12").endswith((".lora", "_lora")):
         return _old_stem(stem), _OLD_DOWN_UP[word], "lora_down"
     if word in _OTHER_MATRICES:
-        return stem, Role.OTHER, ""
+        return stem, _OTHER_MATRICES[word], ""
     return (stem, Role.DORA, "") if word == "lora_magnitude_vector" else None
 
 

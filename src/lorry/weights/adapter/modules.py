@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median_low
+from typing import NamedTuple
 
 from lorry.model.report import RankSpan
-from lorry.weights.adapter.keys import Key, Part, Role, pattern, read_key
+from lorry.weights.adapter.keys import Part, Place, Role, pattern, read_ending, read_place
 from lorry.weights.files.header import Header, Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One layer's tensors by role, and what they say about the layer's size."""
+class Module(NamedTuple):
+    """One layer's tensors by role, and what they say about the layer's size.
+
+    A tuple, as a file has hundreds of them and a frozen dataclass takes three times as long to make.
+    """
 
     name: str
     layout: str
@@ -37,16 +39,20 @@ class Module:
     @property
     def sound(self) -> bool:
         """Whether both matrices are there, are matrices, and can be multiplied."""
-        down, up = self.one(Role.DOWN), self.one(Role.UP)
-        if down is None or up is None or len(down.shape) < 2 or len(up.shape) < 2:
+        tensors = self.tensors
+        if _DOWN not in tensors or _UP not in tensors:
             return False
-        return down.shape[0] == up.shape[1] and 0 not in (*down.shape, *up.shape)
+        down, up = tensors[_DOWN][0].shape, tensors[_UP][0].shape
+        return len(down) > 1 < len(up) and down[0] == up[1] and 0 not in down and 0 not in up
 
     @property
     def rank(self) -> int | None:
         """The rank, as the input matrix has it."""
-        down = self.one(Role.DOWN)
-        return down.shape[0] if down is not None and len(down.shape) > 1 else None
+        tensors = self.tensors
+        if _DOWN not in tensors:
+            return None
+        shape = tensors[_DOWN][0].shape
+        return shape[0] if len(shape) > 1 else None
 
     @property
     def size(self) -> tuple[int | None, int | None]:
@@ -86,10 +92,15 @@ class Adapter:
         return any(Role.ALPHA in module.tensors for module in self.denoiser)
 
     @property
+    def roles(self) -> frozenset[Role]:
+        """What the tensors are to their layers, over all modules."""
+        return frozenset().union(*{frozenset(module.tensors) for module in self.modules})
+
+    @property
     def algorithm(self) -> str | None:
-        """`lora`, `dora`, `lokr`, `loha`, `diff` or `other`."""
-        roles = {role for module in self.modules for role in module.tensors}
-        for role in (Role.LOKR, Role.LOHA, Role.OTHER, Role.DORA):
+        """`lora`, `dora`, `lokr`, `loha`, `oft`, `diff` or `other`."""
+        roles = self.roles
+        for role in (Role.LOKR, Role.LOHA, Role.OFT, Role.OTHER, Role.DORA):
             if role in roles:
                 return str(role)
         if Role.DOWN in roles or Role.UP in roles:
@@ -99,8 +110,8 @@ class Adapter:
     @property
     def ranks(self) -> RankSpan | None:
         """The span of ranks over all modules."""
-        found = sorted(module.rank for module in self.modules if module.rank is not None)
-        return RankSpan(found[0], median_low(found), found[-1]) if found else None
+        found = sorted([rank for module in self.modules if (rank := module.rank) is not None])
+        return RankSpan(found[0], found[(len(found) - 1) // 2], found[-1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +137,75 @@ def read_adapter(header: Header) -> Adapter:
     Args:
         header: The file's header.
     """
-    groups: dict[tuple[str, Part, str], tuple[Key, dict[Role, tuple[Tensor, ...]]]] = {}
-    words: dict[tuple[str, Part, str], tuple[str, str | None]] = {}
-    strangers: list[Tensor] = []
-    embeddings: list[Tensor] = []
+    found = _Layers()
+    # Nearly every file lists a layer's second matrix right behind the first: its name is guessed, not read.
+    guess, pair = "", {}
     for tensor in header.tensors:
-        key = read_key(tensor.name)
-        if key.part is Part.EMBEDDING:
-            embeddings.append(tensor)
-        elif key.role is Role.UNKNOWN:
-            strangers.append(tensor)
-        else:
-            place = key.layout, key.part, key.module
-            _, tensors = groups.setdefault(place, (key, {}))
-            tensors[key.role] = (*tensors.get(key.role, ()), tensor)
-            if key.spelling:
-                words[place] = key.spelling, key.adapter or words.get(place, ("", None))[1]
-    modules = tuple(
-        Module(key.module, key.layout, key.part, key.flat, *words.get(place, ("", None)), tensors)
-        for place, (key, tensors) in groups.items()
-    )
+        if tensor.name == guess:
+            pair[_UP] = (tensor,)
+            continue
+        layer, role, spelling, adapter = read_ending(tensor.name)
+        matrices = found.layers.get(layer)
+        if matrices is None or role is _UNKNOWN:
+            matrices = found.begin(layer, role, tensor)
+            if matrices is None:
+                continue
+        matrices[role] = (*matrices[role], tensor) if role in matrices else (tensor,)
+        if spelling:
+            found.spelled[layer] = spelling
+            if role is _DOWN and _UP not in matrices:
+                pair, guess = matrices, layer + _SECOND[spelling]
+        if adapter is not None:
+            found.leaked[layer] = adapter
+    modules = found.modules()
     denoiser = tuple(module for module in modules if module.part is Part.DENOISER)
-    return Adapter(modules, denoiser, tuple(strangers), tuple(embeddings))
+    return Adapter(modules, denoiser, tuple(found.strangers), tuple(found.embeddings))
+
+
+class _Layers:
+    """A file's layers while their tensors are gathered, each by its name with the prefix."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, dict[Role, tuple[Tensor, ...]]] = {}
+        self.spelled: dict[str, str] = {}
+        self.leaked: dict[str, str] = {}
+        self.strangers: list[Tensor] = []
+        self.embeddings: list[Tensor] = []
+        self._homes: dict[Place, str] = {}
+        self._aliases: dict[str, str] = {}  # the same layer with another prefix, and how it was called first
+
+    def begin(self, layer: str, role: Role, tensor: Tensor) -> dict[Role, tuple[Tensor, ...]] | None:
+        """Make room for a layer that was not seen before; `None` when the tensor belongs to none."""
+        place = read_place(layer)
+        if place[1] is Part.EMBEDDING:
+            self.embeddings.append(tensor)
+            return None
+        if role is _UNKNOWN:
+            self.strangers.append(tensor)
+            return None
+        first = self._homes.setdefault(place, layer)
+        if first is not layer:
+            self._aliases[layer] = first
+        matrices = self.layers[layer] = {} if first is layer else self.layers[first]
+        return matrices
+
+    def modules(self) -> tuple[Module, ...]:
+        """Give the layers as modules."""
+        for layer, first in self._aliases.items():
+            self.spelled[first] = self.spelled.get(layer, self.spelled.get(first, ""))
+            if layer in self.leaked:
+                self.leaked[first] = self.leaked[layer]
+        spelled, leaked, layers = self.spelled.get, self.leaked.get, self.layers
+        rows = (
+            (module, layout, part, flat, spelled(layer, ""), leaked(layer), layers[layer])
+            for (layout, part, module, flat), layer in self._homes.items()
+        )
+        return tuple([_make(Module, row) for row in rows])
+
+
+_DOWN, _UP, _UNKNOWN = Role.DOWN, Role.UP, Role.UNKNOWN  # looked up once: an enum's members are slow to reach
+_SECOND = {"lora_A": ".lora_B.weight", "lora_down": ".lora_up.weight"}
+_make = tuple.__new__  # what a named tuple's constructor calls, without its detour through Python
 
 
 def signatures(adapter: Adapter) -> Iterator[Signature]:
