@@ -5,8 +5,6 @@ Sources and their order: LoRA formats dossier, section 4 (trainers' outputs, tri
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +12,11 @@ from typing import Any
 
 from lorry.model.report import Finding
 from lorry.weights.catalogue import finding, printable
+from lorry.weights.trainers.concepts import concept_folder, read_object
+from lorry.weights.trainers.documents import read_scalars
 from lorry.weights.trainers.privacy import privacy_finding
 
 _READ_AT_MOST = 65_536  # bytes of a neighbour; the front matter comes first
-_SCALAR = re.compile(r"^\s*(?:-\s+)?([A-Za-z_][\w-]*)\s*:[ \t]*(.*?)\s*$", re.MULTILINE)
-_FIRST_OF_LIST = re.compile(r"^\s*([A-Za-z_][\w-]*)\s*:[ \t]*\r?\n\s*-[ \t]+(.*?)\s*$", re.MULTILINE)
-_REPEATS = re.compile(r"^\d+_(.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,10 @@ def read_neighbours(file: Path) -> Neighbours:
     front = _text(folder / "README.md").removeprefix("\ufeff")
     matter = front.split("\n---", 1)[0] if front.startswith("---") and "\n---" in front else ""
     return Neighbours(
-        _scalars(matter),
-        _scalars(_text(folder / "config.yaml")),
-        _object(_text(folder / "adapter_config.json")),
-        _object(_text(file.with_suffix(".json"))),
+        read_scalars(matter),
+        read_scalars(_text(folder / "config.yaml")),
+        read_object(_text(folder / "adapter_config.json")),
+        read_object(_text(file.with_suffix(".json"))),
     )
 
 
@@ -61,7 +58,7 @@ def trigger_word(metadata: Mapping[str, str], beside: Neighbours) -> str | None:
         (metadata.get("trained_words") or "").split(",")[0],
         metadata.get("modelspec.trigger_phrase"),
         beside.readme.get("instance_prompt"),
-        _concept_folder(metadata),
+        concept_folder(metadata),
         beside.sidecar.get("activation text"),
     )
     return next((printable(word.strip()) for word in choices if isinstance(word, str) and word.strip()), None)
@@ -99,16 +96,6 @@ def label_findings(metadata: Mapping[str, str], trigger: str | None) -> Iterator
         yield finding("TRIGGER_MISSING", "No trigger word is named, so prompts are sent as they are.")
 
 
-def _concept_folder(metadata: Mapping[str, str]) -> str | None:
-    """Kohya names a data set's folder `<repeats>_<concept>`; only one folder names a trigger."""
-    names = [found[1] for name in _folders(metadata) if (found := _REPEATS.match(name))]
-    return names[0] if len(names) == 1 else None
-
-
-def _folders(metadata: Mapping[str, str]) -> dict[str, Any]:
-    return _object(metadata.get("ss_tag_frequency", ""))
-
-
 def _text(path: Path) -> str:
     try:
         if not path.is_file():  # a pipe would block whoever opens it
@@ -117,22 +104,3 @@ def _text(path: Path) -> str:
             return file.read(_READ_AT_MOST).decode("utf-8", "replace")
     except OSError:
         return ""  # a neighbour that is not there, or not for us, says nothing
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _scalars(text: str) -> dict[str, str]:
-    """Read the `name: value` lines of YAML, the first of each name; of a list, its first item."""
-    found: dict[str, str] = {}
-    for name, raw in (*_SCALAR.findall(text), *_FIRST_OF_LIST.findall(text)):
-        quoted = re.match(r"""(["'])(.*?)\1""", raw)
-        value = quoted[2] if quoted else raw.partition(" #")[0].strip()
-        if quoted or value not in ("", "null", "~", "|", ">"):
-            found.setdefault(name, value)
-    return found

@@ -150,6 +150,21 @@ def named(path: str, around: str = "") -> Named | None:
     return Named(path, "/".join([*kept, name]), place, step, epoch, noise, shard)
 
 
+def home_of(path: str) -> str:
+    """Give the folder of the training that a file belongs to: above its steps, saves, averages and halves.
+
+    Args:
+        path: A path in a listing.
+    """
+    folders = path.split("/")[:-1]
+    if any(_TIMED.search(folder) for folder in folders):
+        first = next(place for place, folder in enumerate(folders) if _TIMED.search(folder))
+        folders = folders[:first]
+    while folders and (_folders(folders[-1:])[0] is not Place.RESULT or _NOISE.fullmatch(folders[-1])):
+        folders.pop()
+    return "/".join(folders)
+
+
 def says_noise(path: str) -> bool:
     """Tell whether a path has the words `high noise` or `low noise`; `high` alone may mean anything.
 
