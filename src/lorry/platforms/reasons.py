@@ -9,6 +9,8 @@ from lorry.model.verdict import Outcome, Prediction, Reason
 from lorry.platforms.profiles import BaseStatus, Profile, ServedBase
 from lorry.weights.bases.families import base_named, family
 from lorry.weights.catalogue import some
+from lorry.weights.loaders.layouts import Layout
+from lorry.weights.loaders.tables import table
 
 # What is wrong for one loader and right for another: such findings count only through a loader's prediction
 # and through the profile. Every other error is one of the file itself, and counts everywhere.
@@ -19,15 +21,15 @@ _ABOUT_LOADERS = frozenset({
     "ALGO_LOKR", "ALGO_LOHA", "ALGO_DORA", "ALGO_OFT", "ALGO_OTHER", "ALGO_DIFF", "ALGO_CONTROL",
     "DORA_PER_INPUT", "TE_CLIP", "TE_T5", "BUNDLED_EMBEDDING",
     "DTYPE_FP8", "DTYPE_F6F4", "DTYPE_UNREADABLE", "DTYPE_FP64", "DTYPE_MIXED", "DTYPE_FP32_BIG",
-    "PEFT_TARGETS", "PEFT_MODULES_TO_SAVE", "PEFT_DORA", "PEFT_RSLORA",
+    "PEFT_PREFIX", "PEFT_TARGETS", "PEFT_MODULES_TO_SAVE", "PEFT_DORA", "PEFT_RSLORA",
 })  # fmt: skip
 _KINDS = {
     "image-lora": ("LoRAs for pictures", "a LoRA for pictures"),
     "text-lora": ("adapters for text", "an adapter for text"),
     "checkpoint": ("whole models", "a whole model"),
 }
-_ALGORITHMS = {"lora": "plain LoRAs", "dora": "DoRA", "lokr": "LoKr", "loha": "LoHa"}
 _PARTS = {"clip": "the CLIP text encoder", "t5": "the T5 text encoder"}
+_ASKS_ALPHA = frozenset({"PEFT_CONFIG_MISSING", "PEFT_CONFIG_JSON", "PEFT_CONFIG_FIELDS"})
 _COMMERCIAL = {"no": "rules out", "terms": "limits"}
 _SHRINKS = {"f32": 2, "f64": 4}  # times smaller as bfloat16
 _ODD_DTYPES = frozenset({"DTYPE_FP8", "DTYPE_F6F4", "DTYPE_UNREADABLE"})
@@ -45,12 +47,15 @@ def reasons(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
         yield Reason("ROUTE_CLOSED", profile.closed.value, True)
     for finding in report.errors:
         if finding.code not in _ABOUT_LOADERS:
-            yield Reason(finding.code, finding.message, True, _mended_by(finding.mend, profile, summary))
+            yield Reason(finding.code, finding.message, True, _mended(finding, profile, summary))
     wrong = _kind(summary, profile)
     if wrong is not None:
         yield wrong
         return
-    yield from _base(summary, profile)
+    base = tuple(_base(summary, profile))
+    yield from base
+    if any(reason.blocks for reason in base):
+        return
     if summary.kind != "checkpoint":
         yield from _loader(report, profile)
         yield from _limits(report, profile)
@@ -102,20 +107,17 @@ def _base(summary: WeightsSummary, profile: Profile) -> Iterator[Reason]:
 
 def _served(base: str | None, serving: list[ServedBase]) -> Iterator[Reason]:
     """Judge a file whose layers the target has: the very base, another with the same layers, or no name."""
-    ids = some([served.model for served in serving])
-    exact = [served for served in serving if served.model == base]
-    if base is not None and not exact:
-        message = (
-            f"It serves {ids}; this file is for {base}, which has the same layers. Name another with --base."
-        )
-        yield Reason("BASE_LIMIT", message, True)
+    lasting = [served for served in serving if served.status is not BaseStatus.DEPRECATED]
+    if not lasting:
+        yield Reason("BASE_LIMIT", f"{serving[0].id}, which has these layers, is {serving[0].note}.", True)
         return
+    ids = some([served.model for served in lasting])
     if base is None:
         message = f"Several base models have these layers, and the file names none; it takes {ids} only."
         yield Reason("BASE_LIMIT", message, False)
-    for served in exact or serving:
-        if served.status is BaseStatus.DEPRECATED:
-            yield Reason("BASE_LIMIT", f"{served.id} is {served.note}.", True)
+    elif base not in [served.model for served in lasting]:
+        message = f"It serves {ids}; this file is for {base}, which has the same layers (--base overrules)."
+        yield Reason("BASE_LIMIT", message, True)
 
 
 def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
@@ -126,7 +128,7 @@ def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
     for finding in report.findings:
         stumble = stumbles.get(finding.code)
         if stumble is not None:
-            mended = _mended_by(finding.mend, profile, summary)
+            mended = _mended(finding, profile, summary)
             yield Reason(finding.code, f"{finding.message} Here {stumble.says}.", True, mended)
     load = prediction(summary, profile)
     if load is None or load.outcome is Outcome.UNKNOWN:
@@ -134,15 +136,6 @@ def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
         yield Reason("LOADER_LIMIT", said, True, mend)
     elif not acts(report, load):
         yield Reason("LOADER_LIMIT", load.sentence, True, mend)
-    if profile.layouts and summary.layout not in profile.layouts.value:
-        reads = some(list(profile.layouts.value))
-        message = f"It reads the layout {reads}; this file has the layout {summary.layout or 'of none'}."
-        yield Reason("LOADER_LIMIT", message, True, mend)
-    algorithms = profile.reads_algorithms
-    if algorithms and summary.algorithm not in algorithms.value:
-        reads = _joined(_ALGORITHMS.get(word, word) for word in algorithms.value)
-        found = _ALGORITHMS.get(summary.algorithm or "", summary.algorithm or "no kind that is known")
-        yield Reason("LOADER_LIMIT", f"It reads {reads}; this file is {found}.", True, mend)
 
 
 def acts(report: WeightsReport, load: Prediction) -> bool:
@@ -241,12 +234,24 @@ def _licence(summary: WeightsSummary, profile: Profile) -> Iterator[Reason]:
 
 
 def _relayout(report: WeightsReport, profile: Profile) -> str | None:
-    """Give the option that brings an adapter into the layout of the loader, as far as its kind can be."""
+    """Give the option that brings an adapter into the loader's own layout, as far as its kind allows it."""
     summary = report.summary
-    if summary.kind != "text-lora" and summary.family is None:
+    layout = layout_for(summary, profile)
+    if layout is None or not _lands(summary, profile, layout):
         return None
     told = {f.mend for f in report.findings if f.code.startswith(("ALGO_", "DORA_")) and _weighs(f)}
     return _mended_by(max(told or {Mend.CONVERT}, key=_cost), profile, summary)
+
+
+def _lands(summary: WeightsSummary, profile: Profile, layout: str) -> bool:
+    """Tell whether the loader is known to apply what `lorry convert` writes in a layout."""
+    known = family(summary.family) if summary.family else None
+    rules = table(profile.loader)
+    if known is None or rules is None or known.key not in rules.families:
+        return False
+    naming = "native" if layout == "comfyui" and known.native else "diffusers"
+    entry = rules.families[known.key].entry(Layout(layout, naming, "lora_A", False))
+    return entry is not None and entry.outcome is Outcome.OK
 
 
 def _weighs(finding: Finding) -> bool:
@@ -259,6 +264,14 @@ def _mended_by(mend: Mend, profile: Profile, summary: WeightsSummary) -> str | N
     if mend is Mend.NO or layout is None:
         return None
     return f"--to {layout}" if mend is Mend.CONVERT else f"--to {layout} --lossy"
+
+
+def _mended(finding: Finding, profile: Profile, summary: WeightsSummary) -> str | None:
+    """Give the options that mend a finding; a configuration can be written once alpha is told."""
+    options = _mended_by(finding.mend, profile, summary)
+    if options is None or finding.code not in _ASKS_ALPHA:
+        return options
+    return f"{options} --alpha {'N' if summary.alpha is None else format(summary.alpha, 'g')}"
 
 
 def layout_for(summary: WeightsSummary, profile: Profile) -> str | None:

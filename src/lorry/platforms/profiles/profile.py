@@ -157,7 +157,7 @@ class Profile:
         platform: Who serves a route; `None` for a loader.
         says: One sentence for a person.
         checked: When the facts were last gone over.
-        loader: The loader whose rules decide over layouts.
+        loader: The loader whose rules decide over layouts: a key of the tables in `lorry.weights.loaders`.
         through: That loader's own profile, whose limits hold where this one has none; `None` for a loader.
         to: The layout to convert to; of a loader.
         note: What else to know.
@@ -166,8 +166,6 @@ class Profile:
         upload: Whether files are uploaded to it.
         by_url: Whether it fetches an adapter from an address.
         files: The exact names of the files of an adapter for text.
-        layouts: Layouts that it reads, where they are fewer than the loader's.
-        algorithms: Kinds of adapters that it reads.
         dtypes: Data types that it reads.
         max_rank: Largest rank that it takes.
         ranks: Limits of rank that it can be started with.
@@ -196,8 +194,6 @@ class Profile:
     upload: Fact[bool] | None
     by_url: Fact[bool] | None
     files: Fact[tuple[str, ...]] | None
-    layouts: Fact[tuple[str, ...]] | None
-    algorithms: Fact[tuple[str, ...]] | None
     dtypes: Fact[tuple[str, ...]] | None
     max_rank: Fact[int] | None
     ranks: Ranks | None
@@ -220,11 +216,6 @@ class Profile:
     def reads_dtypes(self) -> Fact[tuple[str, ...]] | None:
         """The data types that it reads, its loader's where it states none."""
         return self.dtypes or (self.through.dtypes if self.through else None)
-
-    @property
-    def reads_algorithms(self) -> Fact[tuple[str, ...]] | None:
-        """The kinds of adapters that it reads, its loader's where it states none."""
-        return self.algorithms or (self.through.algorithms if self.through else None)
 
     @property
     def stumbles_over(self) -> tuple[Stumble, ...]:
