@@ -13,6 +13,7 @@ from lorry import errors
 from lorry.cli.main import build
 from lorry.model.report import Finding, WeightsSummary
 from lorry.model.verdict import Verdict
+from lorry.platforms.profiles.reference import schema_text, targets_text
 from lorry.settings import FALLBACKS, VARIABLES, Settings
 from lorry.weights.bases.families import reference_table
 from lorry.weights.catalogue import reference_tables
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "findings.md": findings_page(),
         "check.schema.json": check_schema(),
+        "routes.md": routes_page(),
     }
 
 
@@ -52,6 +54,14 @@ def findings_page() -> str:
     """Write the page of findings: what is between its marks is generated."""
     page = (FOLDER / "findings.md").read_text(encoding="utf-8")
     for name, text in (("codes", reference_tables()), ("families", reference_table())):
+        page = filled(page, name, text)
+    return page
+
+
+def routes_page() -> str:
+    """Write the page of routes and loaders: what is between its marks is generated."""
+    page = (FOLDER / "routes.md").read_text(encoding="utf-8")
+    for name, text in (("targets", targets_text()), ("schema", schema_text())):
         page = filled(page, name, text)
     return page
 
