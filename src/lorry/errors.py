@@ -10,6 +10,10 @@ LorryError
 │   ├── OptionInvalid         option_invalid
 │   └── SettingInvalid        setting_invalid
 ├── WeightsRejected           weights_rejected       carries the whole report
+├── ConversionError           a file can't be converted; nothing was written
+│   ├── ConversionRefused     conversion_refused     as asked for, and what would make it possible
+│   ├── StrengthChanged       conversion_changed_strength
+│   └── ConversionFailed      conversion_failed      what was written did not pass the check
 ├── PlatformError             a platform (Together, the Hub, the engine) refused or failed
 │   ├── Unreachable           platform_unreachable   retryable; nothing was sent
 │   │   └── EngineNotRunning  engine_not_running
@@ -154,6 +158,32 @@ class WeightsRejected(LorryError):
             evidence={"findings": [finding.as_dict() for finding in report.findings]},
         )
         self.report = report
+
+
+class ConversionError(LorryError):
+    """A file can't be converted; nothing was written."""
+
+    code = "conversion_error"
+    default_fix = "Run `lorry check PATH` to see what the file is, with every finding and its fix."
+
+
+class ConversionRefused(ConversionError):
+    """The file can't be converted as asked for."""
+
+    code = "conversion_refused"
+
+
+class StrengthChanged(ConversionError):
+    """The converted file would act with another strength than the original, so it was not kept."""
+
+    code = "conversion_changed_strength"
+    default_fix = "Keep the original; please report this with the evidence below, it is a fault of ours."
+
+
+class ConversionFailed(ConversionError):
+    """What was written did not pass the check, so it was not kept."""
+
+    code = "conversion_failed"
 
 
 class PlatformError(LorryError):

@@ -1,1 +1,1 @@
-"""Rewrite an adapter for another loader: new names, the same strength; streamed, proved, and put in place whole."""
+"""Rewrite an adapter for another loader: new names, the same strength, proved before it is kept."""

@@ -1,9 +1,9 @@
 """The LoRA that each algorithm's tensors are: exact, as long as the rank that comes out is bearable.
 
 LoKr is `kron(w1, w2)`, LoHa `(w1_a w1_b) ∘ (w2_a w2_b)`, a Tucker convolution `up · mid · down` (LyCORIS,
-`lycoris/functional`). The singular values of a Kronecker product are the products of those of its factors, and its
-singular vectors their Kronecker products; a Hadamard product of ranks r and s is a face-splitting product of rank
-r·s. So neither is ever formed as a full matrix.
+`lycoris/functional`). The singular values of a Kronecker product are the products of those of its factors,
+and its singular vectors their Kronecker products; a Hadamard product of ranks r and s is a face-splitting
+product of rank r·s. So neither is ever formed as a full matrix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lorry.weights.convert.matrices import Matrix, Pair, computed
-from lorry.weights.convert.reduction import balanced, reduced
+from lorry.weights.convert.reduction import balanced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Kronecker:
         size = 1
         for length in self.kernel:
             size *= length
-        return self.first.shape[1] * self.second.shape[1] // size
+        return int(self.first.shape[1]) * int(self.second.shape[1]) // size
 
 
 def kronecker(tensors: Mapping[str, Matrix], scale: float) -> Kronecker:
@@ -102,13 +102,12 @@ def from_kronecker(product: Kronecker, rank: int) -> Pair:
     return balanced(sign * left, abs(product.scale) * values[order], right, shape, tail)
 
 
-def from_hadamard(tensors: Mapping[str, Matrix], scale: float, rank: int | None) -> Pair:
-    """Give the LoRA for a LoHa module; exact when no rank is given or the rank suffices.
+def from_hadamard(tensors: Mapping[str, Matrix], scale: float) -> Pair:
+    """Give the exact LoRA of a LoHa module.
 
     Args:
-        tensors: By the last word of their names: `w1_a`, `w1_b`, `w2_a`, `w2_b`, and `t1`, `t2` of a convolution.
+        tensors: By the last word of their names: `w1_a`, `w1_b`, `w2_a`, `w2_b`; `t1`, `t2` of convolutions.
         scale: Alpha over rank.
-        rank: The rank that it may have at most.
     """
     import numpy as np
 
@@ -120,12 +119,11 @@ def from_hadamard(tensors: Mapping[str, Matrix], scale: float, rank: int | None)
         )
         whole = one * two
         flat = whole.reshape(whole.shape[0], -1)
-        pair = _pair(np.eye(len(flat)), flat, whole.shape[1:], scale)
-        return reduced(pair, rank if rank is not None else min(flat.shape))
+        left, values, right = _spectrum(flat)
+        return _pair(left * values, right, whole.shape[1:], scale)
     up = np.einsum("oa,ob->oab", found["w1_a"], found["w2_a"]).reshape(len(found["w1_a"]), -1)
     down = np.einsum("ai,bi->abi", found["w1_b"], found["w2_b"]).reshape(up.shape[1], -1)
-    pair = _pair(up, down, down.shape[1:], scale)
-    return pair if rank is None or pair.rank <= rank else reduced(pair, rank)
+    return _pair(up, down, down.shape[1:], scale)
 
 
 def from_tucker(down: Matrix, mid: Matrix, up: Matrix, scale: float) -> Pair:

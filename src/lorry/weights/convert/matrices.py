@@ -103,7 +103,7 @@ def multiplied(matrix: Matrix, scale: float, dtype: str) -> tuple[Matrix, bool]:
         dtype: The data type of the result.
 
     Returns:
-        The product, and whether no number was rounded by it (a cast of the same numbers aside). A product that
+        The product, and whether the factor rounded no number (a cast of the numbers aside). A product that
         would be infinite is not exact.
     """
     import numpy as np
@@ -150,9 +150,7 @@ def fused(parts: Sequence[tuple[int, Pair]], outputs: int) -> Pair:
     if any(pair.scale != first.scale for _, pair in parts):
         parts = [(at, Pair(pair.down, multiplied(pair.up, pair.scale, "F32")[0])) for at, pair in parts]
     if len({matrix.dtype for _, pair in parts for matrix in (pair.up, pair.down)}) > 1:
-        parts = [
-            (at, Pair(pair.down.cast("F32"), pair.up.cast("F32"), pair.scale)) for at, pair in parts
-        ]
+        parts = [(at, Pair(pair.down.cast("F32"), pair.up.cast("F32"), pair.scale)) for at, pair in parts]
     first = parts[0][1]
     shared = all(first.down.same(pair.down) for _, pair in parts)
     rank = first.rank if shared else sum(pair.rank for _, pair in parts)

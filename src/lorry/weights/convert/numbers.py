@@ -1,9 +1,9 @@
 """Floating-point numbers as safetensors stores them: decoded to 32 bits and rounded back, by their bits.
 
-numpy has no bfloat16 and no 8-bit floats. bfloat16 is the upper half of a 32-bit float; an 8-bit float has 256
-values, so a table decodes it. The layouts of the 8-bit types: Open Compute Project, "8-bit Floating Point
-Specification" (E4M3, E5M2) and "Microscaling Formats" (E8M0); the FNUZ types as in Graphcore's and AMD's hardware
-(bias one higher, the pattern of minus zero means NaN).
+numpy has no bfloat16 and no 8-bit floats. bfloat16 is the upper half of a 32-bit float; an 8-bit float has
+256 values, so a table decodes it. The layouts of the 8-bit types: Open Compute Project, "8-bit Floating
+Point Specification" (E4M3, E5M2) and "Microscaling Formats" (E8M0); the FNUZ types as in Graphcore's and
+AMD's hardware (bias one higher, the pattern of minus zero means NaN).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def is_power_of_two(scale: float) -> bool:
 
 
 def _to_odd(raw: Raw) -> Floats:
-    """Round 64-bit floats towards zero and set the last bit of what was not exact (Boldo and Melquiond, 2008)."""
+    """Round towards zero and set the last bit of what was not exact (Boldo and Melquiond, 2008)."""
     import numpy as np
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

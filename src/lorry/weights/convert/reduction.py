@@ -1,8 +1,8 @@
 """The nearest LoRA of a smaller rank, without ever forming the layer's full matrix.
 
-The singular values of `up · down` are those of the small core `R_up · R_downᵀ`, where `up = Q R` and `downᵀ = Q R`
-(thin QR). Cutting the smallest ones gives the best approximation of that rank in the Frobenius norm (Eckart and
-Young, 1936).
+The singular values of `up · down` are those of the small core `R_up · R_downᵀ`, where `up = Q R` and `downᵀ
+= Q R` (thin QR). Cutting the smallest ones gives the best approximation of that rank in the Frobenius norm
+(Eckart and Young, 1936).
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from lorry.weights.convert.matrices import Pair, computed
 
 if TYPE_CHECKING:
-    from lorry.weights.convert.numbers import Floats
+    import numpy as np
+    import numpy.typing as npt
+
+    Doubles = npt.NDArray[np.float64]
 
 
 def reduced(pair: Pair, rank: int) -> Pair:
@@ -35,7 +38,7 @@ def reduced(pair: Pair, rank: int) -> Pair:
 
 
 def balanced(
-    left: Floats, values: Floats, right: Floats, kernel: tuple[int, ...], tail: tuple[int, ...]
+    left: Doubles, values: Doubles, right: Doubles, kernel: tuple[int, ...], tail: tuple[int, ...]
 ) -> Pair:
     """Make a LoRA of a singular value decomposition, the values shared between both matrices.
 

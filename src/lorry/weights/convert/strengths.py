@@ -1,7 +1,7 @@
 """The factor that training meant each module's product to have, and where that is stated.
 
-Read in the order in which loaders look (LoRA formats dossier, section 1.1): alpha tensors, the LoraConfig in the
-header, adapter_config.json beside the file, what the user says, and 1 where nobody says anything.
+Read in the order in which loaders look (LoRA formats dossier, section 1.1): alpha tensors, the LoraConfig
+in the header, adapter_config.json beside the file, what the user says, and 1 where nobody says anything.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ class Statements:
         header: Fields of the header's LoraConfig by component (`transformer.`, or empty).
         config: Fields of adapter_config.json.
         option: What the user says alpha is.
+        header_broken: Whether the header has a LoraConfig that can't be read.
     """
 
     alphas: Mapping[str, float | None]
     header: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
     option: float | None
+    header_broken: bool
 
     def of(self, module: Module) -> Strength:
         """Tell a module's strength; not a number where what is stated is none.
@@ -106,7 +108,8 @@ def statements(
         for module in modules
         if (tensor := module.one(Role.ALPHA)) is not None
     }
-    return Statements(alphas, header_config(header.metadata) or {}, config, option)
+    fields = header_config(header.metadata)
+    return Statements(alphas, fields or {}, config, option, fields is None)
 
 
 def header_config(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]] | None:

@@ -1,0 +1,344 @@
+"""Prove that a converted file acts as the original: read both again, and compare every module.
+
+How it works: ‖s·B·A‖² is the sum of the entries of BᵀB ∘ AAᵀ, two matrices of rank × rank, so no layer is
+ever formed. In the same way the inner product of the difference before and the one after gives their
+distance, which also tells rows in the wrong place. What is read from the result is what its header, tensors
+and adapter_config.json say, through the same reading that any file goes through; nothing of what the writer
+believed is used, but which rows belong to which module.
+
+The tolerance: where all bits were kept, 1e-5 of ‖B‖·‖A‖ for summing in 32 bits. Where numbers were rounded,
+what rounding each number by the last bit of its data type can do at most: u·(‖B‖_F‖A‖₂ + ‖A‖_F‖B‖₂), with u
+= 2⁻⁸ for bfloat16 and 2⁻¹¹ for float16.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lorry.errors import ConversionFailed, StrengthChanged
+from lorry.weights.adapter.keys import Role
+from lorry.weights.adapter.modules import Module
+from lorry.weights.convert.building import named_matrices
+from lorry.weights.convert.factors import Kronecker, from_hadamard, from_tucker, kronecker
+from lorry.weights.convert.mapping import Piece
+from lorry.weights.convert.matrices import Matrix, Pair, read_matrix
+from lorry.weights.convert.options import Loss, Losses
+from lorry.weights.convert.planning import Output, Plan
+from lorry.weights.convert.reading import Given
+
+if TYPE_CHECKING:
+    from lorry.weights.convert.numbers import Floats
+
+SLACK = 1e-5  # of ‖B‖·‖A‖: sums of some thousand products in 32 bits
+_BLUR = 2e-3  # of ‖B‖·‖A‖: the distance is the root of a difference of such sums
+_HALF_TINY = 2.0**-25  # half of float16's smallest step: what a number below its range may move
+
+
+class Difference(Protocol):
+    """What a module adds to its layer's weights."""
+
+    def square(self) -> float:
+        """Give the squared Frobenius norm."""
+
+    def inner(self, up: Floats, down: Floats, first: int) -> float:
+        """Give the inner product with `up · down`, whose rows lie from `first` on."""
+
+
+class LowRank:
+    """The difference of a LoRA.
+
+    Args:
+        pair: Its matrices and scale.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        self.up, self.down = flat(pair)
+        self.scale = pair.scale
+
+    def square(self) -> float:
+        """Give the squared Frobenius norm."""
+        return self.scale**2 * _trace(self.up.T @ self.up, self.down @ self.down.T)
+
+    def inner(self, up: Floats, down: Floats, first: int) -> float:
+        """Give the inner product with `up · down`, whose rows lie from `first` on."""
+        mine = self.up[first : first + len(up)]
+        return self.scale * _trace(mine.T @ up, self.down @ down.T)
+
+
+class Product:
+    """The difference of a LoKr, by its factors.
+
+    Args:
+        product: The factors and the scale.
+    """
+
+    def __init__(self, product: Kronecker) -> None:
+        self.product = product
+
+    def square(self) -> float:
+        """Give the squared Frobenius norm."""
+        first, second = self.product.first, self.product.second
+        return self.product.scale**2 * float((first**2).sum() * (second**2).sum())
+
+    def inner(self, up: Floats, down: Floats, first: int) -> float:
+        """Give the inner product with `up · down`, whose rows lie from `first` on."""
+        import numpy as np
+
+        one, two = self.product.first, self.product.second
+        whole = np.zeros((one.shape[0] * two.shape[0], up.shape[1]))
+        whole[first : first + len(up)] = up
+        cubes = whole.T.reshape(-1, one.shape[0], two.shape[0])
+        rows = down.astype(np.float64).reshape(-1, one.shape[1], two.shape[1])
+        return self.product.scale * float(np.einsum("kai,ai->", (cubes @ two) @ rows.transpose(0, 2, 1), one))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may differ in a layer: how far numbers were rounded, and whether its rank was cut."""
+
+    rounding: float
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One module before and after.
+
+    Attributes:
+        module: Its name in the source.
+        before: Its norm in the source.
+        after: Its norm in the result.
+        distance: Norm of what differs.
+        tolerance: How far the norms may differ.
+        blur: How exactly the distance could be told.
+        projected: Inner product of before and after over the norm after; that norm for the best lower rank.
+        cut: Whether its rank was cut.
+    """
+
+    module: str
+    before: float
+    after: float
+    distance: float
+    tolerance: float
+    blur: float
+    projected: float
+    cut: bool
+
+    @property
+    def faithful(self) -> bool:
+        """Whether the module acts as before, but for what was cut on purpose."""
+        if not all(map(math.isfinite, (self.before, self.after, self.distance))):
+            return False
+        if self.cut:
+            return abs(self.projected - self.after) <= self.tolerance + self.blur
+        return abs(self.after - self.before) <= self.tolerance and self.distance <= self.tolerance + self.blur
+
+
+class Result:
+    """A converted file, read as any file is.
+
+    Args:
+        given: The file.
+        plan: What was planned; only which tensors belong together is taken from it.
+    """
+
+    def __init__(self, given: Given, plan: Plan) -> None:
+        self.given = given
+        self._tensors = {tensor.name: tensor for tensor in given.header.tensors}
+        modules = {
+            tensor.name: module for module in given.modules for tensor in module.tensors.get(Role.DOWN, ())
+        }
+        self._modules = modules
+        self._words = plan.spelling.down, plan.spelling.up
+        self._last: tuple[str, Pair] | None = None
+
+    def pair(self, name: str) -> Pair:
+        """Read a layer with the strength that the file states for it.
+
+        Args:
+            name: The layer's key, without what names the matrix.
+        """
+        if self._last is not None and self._last[0] == name:
+            return self._last[1]
+        down, up = (self._matrix(name + word) for word in self._words)
+        module = self._modules.get(name + self._words[0])
+        scale = self.given.stated.of(module).scale if module is not None else math.nan
+        pair = Pair(down, up, scale)
+        self._last = name, pair
+        return pair
+
+    def _matrix(self, name: str) -> Matrix:
+        if name not in self._tensors:
+            raise ConversionFailed(f"The converted file lacks {name}.", evidence={"tensor": name})
+        return read_matrix(self.given.source, self.given.header, self._tensors[name])
+
+
+def compared(
+    given: Given, plan: Plan, result: Result, allowances: Mapping[str, Allowance]
+) -> Iterator[Compared]:
+    """Compare every module of a source with what became of it.
+
+    Args:
+        given: The source.
+        plan: Which rows of which layer belong to which module.
+        result: The converted file.
+        allowances: By layer, what may differ there.
+    """
+    places: dict[int, list[tuple[Output, Piece]]] = {}
+    for output in plan.outputs:
+        for piece in output.pieces:
+            places.setdefault(id(piece.module), []).append((output, piece))
+    for module in plan.sources:
+        yield _compared(given, module, places[id(module)], result, allowances)
+
+
+def judged(found: Sequence[Compared]) -> tuple[Losses | None, float]:
+    """Refuse a changed strength; else tell what was lost on purpose, and the largest change of a norm.
+
+    Args:
+        found: Every module.
+
+    Raises:
+        StrengthChanged: A module acts otherwise than before.
+    """
+    changed = [each for each in found if not each.faithful]
+    if changed:
+        worst = max(changed, key=lambda each: abs(each.after - each.before))
+        message = (
+            f"{len(changed)} of {len(found)} modules would act otherwise than before: {worst.module} has the "
+            f"norm {worst.after:.6g} instead of {worst.before:.6g}."
+        )
+        raise StrengthChanged(
+            message,
+            evidence={
+                "modules": [
+                    {
+                        "module": each.module,
+                        "before": each.before,
+                        "after": each.after,
+                        "distance": each.distance,
+                    }
+                    for each in changed[:50]
+                ]
+            },
+        )
+    kept = [abs(each.after - each.before) / each.before for each in found if not each.cut and each.before]
+    cut = [each for each in found if each.cut]
+    if not cut:
+        return None, max(kept, default=0.0)
+    whole = math.fsum(each.before**2 for each in found)
+    missing = math.fsum(each.distance**2 for each in cut)
+    losses = [Loss(each.module, each.distance / each.before if each.before else 0.0) for each in cut]
+    losses.sort(key=lambda loss: -loss.distance)
+    return Losses(tuple(losses), math.sqrt(missing / whole) if whole else 0.0), max(kept, default=0.0)
+
+
+def _compared(
+    given: Given,
+    module: Module,
+    places: Sequence[tuple[Output, Piece]],
+    result: Result,
+    allowances: Mapping[str, Allowance],
+) -> Compared:
+    before = difference(given, module)
+    after = inner = tolerance = blur = 0.0
+    cut = False
+    for output, piece in places:
+        pair = result.pair(output.name)
+        up, down = flat(pair)
+        up = up[piece.at : piece.at + piece.rows]
+        for rows, first in _in_source(up, piece):
+            inner += pair.scale * before.inner(rows, down, first)
+        grams = up.T @ up, down @ down.T
+        after += pair.scale**2 * _trace(*grams)
+        size, reach = _reach(*grams)
+        allowance = allowances[output.name]
+        cut = cut or allowance.cut
+        rounded = allowance.rounding * reach + _below_range(output.dtype, allowance, up, down, grams)
+        tolerance += abs(pair.scale) * (rounded * (1 + allowance.rounding) + SLACK * size)
+        blur += abs(pair.scale) * _BLUR * size
+    square = before.square()
+    distance = math.sqrt(max(square + after - 2 * inner, 0.0))
+    root = math.sqrt(max(after, 0.0))
+    return Compared(
+        module.name,
+        math.sqrt(max(square, 0.0)),
+        root,
+        distance,
+        tolerance,
+        blur,
+        inner / root if root else 0.0,
+        cut,
+    )
+
+
+def difference(given: Given, module: Module) -> Difference:
+    """Read what a module adds to its layer.
+
+    Args:
+        given: The source.
+        module: One of its modules.
+    """
+    scale = given.stated.of(module).scale
+    if Role.LOKR in module.tensors:
+        return Product(kronecker(named_matrices(given, module, Role.LOKR, ".lokr_"), scale))
+    if Role.LOHA in module.tensors:
+        return LowRank(from_hadamard(named_matrices(given, module, Role.LOHA, ".hada_"), scale))
+    matrices = [
+        read_matrix(given.source, given.header, module.tensors[role][0])
+        for role in (Role.DOWN, Role.UP, Role.MID)
+        if role in module.tensors
+    ]
+    if Role.MID in module.tensors:
+        return LowRank(from_tucker(matrices[0], matrices[2], matrices[1], scale))
+    return LowRank(Pair(matrices[0], matrices[1], scale))
+
+
+def flat(pair: Pair) -> tuple[Floats, Floats]:
+    """Give both matrices with two dimensions: [outputs, rank] and [rank, inputs · kernel].
+
+    Args:
+        pair: A LoRA.
+    """
+    up, down = pair.up.values, pair.down.values
+    return up.reshape(up.shape[0], -1), down.reshape(down.shape[0], -1)
+
+
+def _in_source(up: Floats, piece: Piece) -> Iterator[tuple[Floats, int]]:
+    """Say where the rows of a piece lie in the source: halves that changed places lie crosswise."""
+    if not piece.swap:
+        yield up, piece.first
+        return
+    half = len(up) // 2
+    yield up[:half], piece.first + len(up) - half
+    yield up[half:], piece.first
+
+
+def _trace(one: Floats, two: Floats) -> float:
+    import numpy as np
+
+    return float((one.astype(np.float64) * two.astype(np.float64)).sum())
+
+
+def _reach(up: Floats, down: Floats) -> tuple[float, float]:
+    """Give ‖B‖_F‖A‖_F and ‖B‖_F‖A‖₂ + ‖A‖_F‖B‖₂ of Gram matrices."""
+    import numpy as np
+
+    if not (np.isfinite(up).all() and np.isfinite(down).all()):
+        return math.nan, math.nan
+    frobenius = [math.sqrt(max(float(np.trace(gram)), 0.0)) for gram in (up, down)]
+    spectral = [math.sqrt(max(float(np.linalg.eigvalsh(gram)[-1]), 0.0)) for gram in (up, down)]
+    return frobenius[0] * frobenius[1], frobenius[0] * spectral[1] + frobenius[1] * spectral[0]
+
+
+def _below_range(
+    dtype: str, allowance: Allowance, up: Floats, down: Floats, grams: tuple[Floats, Floats]
+) -> float:
+    """Allow for numbers that float16 can only store in steps, as they are below its range."""
+    if dtype != "F16" or not allowance.rounding:
+        return 0.0
+    sizes = [math.sqrt(max(float(gram.trace()), 0.0)) for gram in grams]
+    return _HALF_TINY * (math.sqrt(up.size) * sizes[1] + math.sqrt(down.size) * sizes[0])
