@@ -88,7 +88,7 @@ def test_without_a_plan_the_names_tell_the_end() -> None:
 def test_a_checkpoint_folder_has_its_own_state() -> None:
     """Steps and epoch of a save come from the state that lies with it."""
     found = recognise({}, "checkpoint-500/pytorch_lora_weights.safetensors", SIMPLETUNER.listing)
-    assert (found.step, found.epoch) == (500, 3)
+    assert (found.step, found.epoch, found.finished) == (500, 3, False)
     assert found.bases == ("black-forest-labs/FLUX.1-dev",)
 
 

@@ -63,7 +63,7 @@ DIFFUSERS = Tree(
     bases=("black-forest-labs/FLUX.1-dev",),
     rank=(16, 8),
     samples=(("image_0.png", "tok in a lake"), ("image_1.png", None)),
-    finished=None,
+    finished=True,
 )
 
 _AI_TOOLKIT_CONFIG = """job: extension
@@ -214,6 +214,7 @@ SIMPLETUNER = Tree(
     rank=(16, 16),
     resolution="1024",
     steps=(1000, None),
+    finished=True,
     samples=(
         ("assets/image_0_0.png", "unconditional (blank prompt)"),
         ("assets/image_1_0.png", "tok by the sea"),
@@ -320,6 +321,7 @@ PEFT = Tree(
     "adapter_model.safetensors",
     bases=("Qwen/Qwen3-8B",),
     rank=(8, 16),
+    finished=True,
 )
 
 UNSLOTH = Tree(

@@ -10,7 +10,7 @@ from typing import Any
 
 from lorry.weights.trainers.concepts import read_object, said
 from lorry.weights.trainers.documents import Documents, dig
-from lorry.weights.trainers.names import Place, named
+from lorry.weights.trainers.names import Named, Place, home_of, named
 
 _SIZE = re.compile(r"\d{2,6}")
 _MOST = 1_000_000_000  # steps; more is no number of steps
@@ -120,14 +120,20 @@ def _finished(
     this = named(documents.inside)
     if this is None:
         return None
-    series = [
+    others = [
         other
         for path in documents.paths
-        if path != documents.inside and (other := named(path)) is not None and other.series == this.series
+        if path != documents.inside and (other := named(path)) is not None and _same(other, this)
     ]
     if this.numbered:
-        return False if any(not other.numbered for other in series) else None
-    return True if any(other.numbered for other in series) else None
+        return False if any(not other.numbered for other in others) else None
+    return True if any(other.numbered for other in others) else None
+
+
+def _same(other: Named, this: Named) -> bool:
+    """Tell whether two files are of one training: the same name, without its number, above or in its saves."""
+    name = this.series.rpartition("/")[2]
+    return other.series.rpartition("/")[2] == name and home_of(other.path) == home_of(this.path)
 
 
 def _first(*choices: Any) -> int | None:
