@@ -8,12 +8,16 @@ from lorry.weights import families, family
 from lorry.weights.adapter.modules import read_adapter
 from lorry.weights.bases.families import layer_names
 from lorry.weights.bases.fitness import Judgement, judge_base
-from lorry.weights.bases.identify import noise_level
+from lorry.weights.bases.identify import fit_to, noise_level
+from lorry.weights.bases.names import to_diffusers
 from lorry.weights.files.header import read_header
 from lorry.weights.files.source import MemorySource
 from tests.weights.faulty_adapters import flux1
 from tests.weights.files import Tensors, build, icons, joined, kohya, lora, noise, pair, scalar
 from tests.weights.test_codes import codes, report_on
+
+
+KINDS = ("transformer_blocks", "single_transformer_blocks", "blocks")
 
 
 def attention(blocks: int, width: int, prefix: str = "transformer.") -> Tensors:
@@ -293,3 +297,21 @@ def test_the_reasons_of_all_families_are_kept() -> None:
     reasons = identity_of(flux1()).reasons
     assert len(reasons) == len(families())
     assert reasons[0] == "FLUX.1 (19 + 38 blocks, width 3072): all 57 modules fit"
+
+
+@pytest.mark.parametrize("key", [known.key for known in families()])
+@pytest.mark.parametrize("prefix", ["transformer.", "lora_transformer_"])
+def test_groups_are_judged_as_their_modules_are(key: str, prefix: str) -> None:
+    """Whatever the family, each module is counted once, and named where its own name is a layer's."""
+    known = family(key)
+    assert known is not None
+    names = [f"{kind}.{n}.attn.{w}" for n in (0, 3, 7, 40) for w in ("to_q", "to_out.0") for kind in KINDS]
+    flat = prefix.endswith("_")
+    content = lora([(name.replace(".", "_") if flat else name, 8, 8) for name in names], prefix, rank=1)
+    adapter = read_adapter(read_header(MemorySource("x.safetensors", build(content))))
+    found = fit_to(adapter, known)
+    layers = {module.name for module in adapter.denoiser if to_diffusers(known, module.name, module.flat)}
+    assert {misfit.module.name for misfit in found.misfits} | {m.name for m, _, _ in found.matched} == layers
+    assert found.total == len(names)
+    parts = (found.matched, found.misfits, found.outside, found.strangers)
+    assert sum(map(len, parts)) == found.total
