@@ -16,7 +16,6 @@ from tests.weights.faulty_adapters import flux1
 from tests.weights.files import Tensors, build, icons, joined, kohya, lora, noise, pair, scalar
 from tests.weights.test_codes import codes, report_on
 
-
 KINDS = ("transformer_blocks", "single_transformer_blocks", "blocks")
 
 
