@@ -242,6 +242,8 @@ def test_a_dropped_alpha_blocks_only_where_it_changes_the_strength() -> None:
     """Without the finding alpha equals the rank, and nothing is lost."""
     dropped = (load("diffusers", Outcome.ALPHA_DROPPED),)
     assert on(picture(loads=dropped), "diffusers").runs is Runs.YES
+    assert on(picture(loads=dropped, alpha=16.0), "diffusers").runs is Runs.YES
+    assert on(picture(loads=dropped, alpha=8.0), "diffusers").runs is not Runs.YES
     told = finding("ALPHA_DROPPED", "It would act at 200% of the trained strength.")
     assert on(picture(told, loads=dropped), "diffusers").runs is not Runs.YES
 

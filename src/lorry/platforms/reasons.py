@@ -141,15 +141,19 @@ def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
 def acts(report: WeightsReport, load: Prediction) -> bool:
     """Tell whether a loader changes every layer with the trained strength.
 
-    A dropped alpha does no harm where it equals the rank; the check then has no finding about it.
+    A dropped alpha does no harm where it equals the rank: the check then has no finding about it, and the
+    alpha that it read is the rank.
 
     Args:
         report: What the check said.
         load: What the loader does.
     """
-    whole = load.modules == load.expected > 0
-    dropped = any(finding.code == "ALPHA_DROPPED" for finding in report.findings)
-    return load.acts or (load.outcome is Outcome.ALPHA_DROPPED and whole and not dropped)
+    if load.outcome is not Outcome.ALPHA_DROPPED:
+        return load.acts
+    alpha, rank = report.summary.alpha, report.summary.rank
+    told = any(finding.code == "ALPHA_DROPPED" for finding in report.findings)
+    harmless = alpha is None or rank is None or alpha == rank.min == rank.max
+    return load.modules == load.expected > 0 and harmless and not told
 
 
 def _limits(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
