@@ -14,7 +14,8 @@ from lorry.weights.trainers.choice import Choice, choose
 from lorry.weights.trainers.documents import read_yaml
 from lorry.weights.trainers.recognise import Training, recognise
 from lorry.weights.trainers.signs import TRAINERS
-from tests.weights.trainers.trees import AI_TOOLKIT, KOHYA, SIMPLETUNER, TREES, Tree
+from tests.weights.trainers.tree import Tree
+from tests.weights.trainers.trees import AI_TOOLKIT, KOHYA, SIMPLETUNER, TREES
 
 _WEIGHTS = "tok.safetensors"
 

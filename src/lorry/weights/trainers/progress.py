@@ -131,7 +131,7 @@ def _finished(
 
 
 def _same(other: Named, this: Named) -> bool:
-    """Tell whether two files are of one training: the same name, without its number, above or in its saves."""
+    """Tell whether two files are of one training: one name, without numbers, above or in the saves."""
     name = this.series.rpartition("/")[2]
     return other.series.rpartition("/")[2] == name and home_of(other.path) == home_of(this.path)
 
