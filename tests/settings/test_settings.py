@@ -59,12 +59,12 @@ def test_addresses_lose_their_trailing_slash(tmp_path: Path) -> None:
 
 
 def test_names_of_other_programs_are_the_weakest(tmp_path: Path) -> None:
-    """`HF_TOKEN` and `HF_ENDPOINT` count where nothing was said to Lorry itself, neither there nor in its file."""
+    """`HF_TOKEN` and `HF_ENDPOINT` count only where nothing was said to Lorry itself, in whatever way."""
     other = {"HF_TOKEN": "hf_other", "HF_ENDPOINT": "http://127.0.0.1:9/"}
     settings = read_settings(environ=other, folder=tmp_path)
     assert (settings.hub_token, settings.hub_url) == ("hf_other", "http://127.0.0.1:9")
     (tmp_path / "lorry.toml").write_text('hub_token = "hf_file"\n')
-    assert read_settings(environ=other, folder=tmp_path).hub_token == "hf_file"
+    assert read_settings(environ=other, folder=tmp_path).hub_token == "hf_file"  # noqa: S105 - made up
     own = {**other, "LORRY_HUB_TOKEN": "hf_own", "LORRY_HUB_URL": "https://hub.example"}
     settings = read_settings(environ=own, folder=tmp_path)
     assert (settings.hub_token, settings.hub_url) == ("hf_own", "https://hub.example")

@@ -36,7 +36,7 @@ def forbidden(text: str) -> str | None:
         ("this machine", address.is_loopback or address.is_unspecified),
         ("a link-local network, where clouds keep their keys", address.is_link_local),
         ("a multicast group", address.is_multicast),
-        ("a private network", address.is_private or _is_shared(address)),
+        ("a private network", address.is_private or _is_shared(address) or _is_site(address)),
         ("a reserved range", address.is_reserved or not address.is_global),
     ):
         if matches:
@@ -83,6 +83,11 @@ def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+def _is_site(address: IPv4Address | IPv6Address) -> bool:
+    """Tell the old private range of IPv6 (RFC 3879), which Python calls global."""
+    return isinstance(address, IPv6Address) and address.is_site_local
 
 
 def _is_shared(address: IPv4Address | IPv6Address) -> bool:

@@ -21,7 +21,7 @@ class Gate:
 
     Attributes:
         access: What may be asked.
-        hub: Whether the Hub is asked; its own server may then lie in a private network, when settings name it.
+        hub: Whether the Hub is asked; its own server may then lie in a private network.
     """
 
     access: Access

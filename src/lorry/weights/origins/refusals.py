@@ -32,7 +32,7 @@ def refused(status: int, headers: Mapping[str, str], subject: str, *, hub: bool,
     """
     code = headers.get("x-error-code", "")
     said = headers.get("x-error-message", "").strip()[:_SAID]
-    evidence: dict[str, Any] = {"status": status, "code": code or None, "said": said or None}
+    evidence: dict[str, Any] = {"status": status, "hub_code": code or None, "said": said or None}
     if status == 429:
         return _rate_limited(headers, subject, evidence)
     known = _hub_refusal(status, code, subject, token, evidence) if hub else None
@@ -97,7 +97,7 @@ def wait_seconds(headers: Mapping[str, str]) -> int | None:
         headers: Headers of the answer, names in lower case.
     """
     after = headers.get("retry-after", "").strip()
-    if after.isdecimal() and len(after) <= 6:
+    if after.isascii() and after.isdecimal() and len(after) <= 6:
         return int(after)
     reset = _RESET.search(headers.get("ratelimit", ""))
     return int(reset[1]) if reset else None

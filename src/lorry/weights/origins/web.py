@@ -180,7 +180,7 @@ def _next(current: str, location: str) -> str:
     try:
         target = _ascii(urljoin(current, location)) if location else ""
         downgrade = bool(target) and current.startswith("https:") and not target.startswith("https:")
-    except StructureFault:
+    except (StructureFault, ValueError):
         target, downgrade = "", False
     if not target:
         raise fault("REMOTE_REFUSED", f"{where} redirects to no address that can be asked.", subject=where)
