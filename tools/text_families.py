@@ -30,9 +30,10 @@ _EXPERTS = {
     "Qwen3MoeForCausalLM": ("mlp", "gate_proj", "up_proj", "down_proj"),
 }
 
-APACHE, LLAMA2, LLAMA3 = ("apache-2.0", True), ("llama2", True), ("llama3", True)
-LLAMA31, LLAMA32, LLAMA33 = ("llama3.1", True), ("llama3.2", True), ("llama3.3", True)
-GEMMA, QWEN, QWEN_RESEARCH = ("gemma", True), ("qwen", True), ("qwen-research", False)
+# Licence and commercial use: `terms` are Llama's and Qwen's limits on users, Gemma's policy of use.
+APACHE, LLAMA2, LLAMA3 = ("apache-2.0", "yes"), ("llama2", "terms"), ("llama3", "terms")
+LLAMA31, LLAMA32, LLAMA33 = ("llama3.1", "terms"), ("llama3.2", "terms"), ("llama3.3", "terms")
+GEMMA, QWEN, QWEN_RESEARCH = ("gemma", "terms"), ("qwen", "terms"), ("qwen-research", "no")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Kind:
     name: str
     architecture: str
     config: Mapping[str, Any]
-    bases: Mapping[str, tuple[str, bool]]
+    bases: Mapping[str, tuple[str, str]]
     other_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -66,11 +67,11 @@ def _numbers(
     return found if head is None else {**found, "head_dim": head}
 
 
-def _of(owner: str, names: Mapping[str, tuple[str, bool]]) -> dict[str, tuple[str, bool]]:
+def _of(owner: str, names: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
     return {f"{owner}/{name}": licence for name, licence in names.items()}
 
 
-def _qwen25(size: str, licence: tuple[str, bool], *numbers: int) -> Kind:
+def _qwen25(size: str, licence: tuple[str, str], *numbers: int) -> Kind:
     coder = size in ("0.5B", "1.5B", "3B", "7B", "14B", "32B")
     names = [f"Qwen2.5-{size}", f"Qwen2.5-{size}-Instruct"]
     names += [f"Qwen2.5-Coder-{size}", f"Qwen2.5-Coder-{size}-Instruct"] if coder else []
@@ -120,8 +121,8 @@ KINDS = (
         _numbers(4096, 11008, 32, 32, 32, 32000),
         _of("meta-llama", {"Llama-2-7b-hf": LLAMA2, "Llama-2-7b-chat-hf": LLAMA2}),
         {
-            "meta-llama/Llama-2-7b-hf": ("unsloth/llama-2-7b",),
-            "meta-llama/Llama-2-7b-chat-hf": ("unsloth/llama-2-7b-chat",),
+            "meta-llama/Llama-2-7b-hf": ("llama-2-7b",),
+            "meta-llama/Llama-2-7b-chat-hf": ("llama-2-7b-chat",),
         },
     ),
     Kind(
@@ -139,12 +140,10 @@ KINDS = (
             "Llama-3.1-8B": LLAMA31, "Llama-3.1-8B-Instruct": LLAMA31,
         }),
         {
-            "meta-llama/Meta-Llama-3-8B": ("unsloth/llama-3-8b",),
-            "meta-llama/Meta-Llama-3-8B-Instruct": ("unsloth/llama-3-8b-instruct",),
-            "meta-llama/Llama-3.1-8B": ("meta-llama/meta-llama-3.1-8b", "unsloth/meta-llama-3.1-8b"),
-            "meta-llama/Llama-3.1-8B-Instruct": (
-                "meta-llama/meta-llama-3.1-8b-instruct", "unsloth/meta-llama-3.1-8b-instruct",
-            ),
+            "meta-llama/Meta-Llama-3-8B": ("llama-3-8b",),
+            "meta-llama/Meta-Llama-3-8B-Instruct": ("llama-3-8b-instruct",),
+            "meta-llama/Llama-3.1-8B": ("meta-llama-3.1-8b",),
+            "meta-llama/Llama-3.1-8B-Instruct": ("meta-llama-3.1-8b-instruct",),
         },
     ),
     Kind(
@@ -157,10 +156,8 @@ KINDS = (
             "Llama-3.3-70B-Instruct": LLAMA33,
         }),
         {
-            "meta-llama/Llama-3.1-70B": ("meta-llama/meta-llama-3.1-70b", "unsloth/meta-llama-3.1-70b"),
-            "meta-llama/Llama-3.1-70B-Instruct": (
-                "meta-llama/meta-llama-3.1-70b-instruct", "unsloth/meta-llama-3.1-70b-instruct",
-            ),
+            "meta-llama/Llama-3.1-70B": ("meta-llama-3.1-70b",),
+            "meta-llama/Llama-3.1-70B-Instruct": ("meta-llama-3.1-70b-instruct",),
         },
     ),
     Kind(
@@ -339,6 +336,7 @@ def row(kind: Kind) -> dict[str, Any]:
         "aliases": [],
         "model": {"architecture": kind.architecture, "config": dict(kind.config)},
         "source": SOURCE,
+        "licence_source": "the model cards, general knowledge 2026-11, not fetched",
         "checked": CHECKED,
         "layouts": {},
         "layers": templates(real_layers(kind.architecture, kind.config)),
@@ -347,12 +345,9 @@ def row(kind: Kind) -> dict[str, Any]:
 
 
 def _aliases(name: str, kind: Kind) -> list[str]:
-    """The name alone, and the copies that most fine-tuning starts from."""
-    alone = name.partition("/")[2].lower()
-    names = [f"unsloth/{alone}", *kind.other_names.get(name, ())]
-    copies = [f"{each}-bnb-4bit" for each in names if each.startswith("unsloth/")]
-    found = [] if alone == kind.key else [alone]  # no name twice: the family's key leads to it already
-    return [*found, *names, *copies]
+    """The names of quantised copies, and older ones; whose they are does not matter, so no owners."""
+    names = [name.partition("/")[2].lower(), *kind.other_names.get(name, ())]
+    return [*names[1:], *(f"{each}-bnb-4bit" for each in names)]
 
 
 def text(made: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ class Loaded:
     Attributes:
         error: The class and the beginning of the exception that it raised.
         layers: The layers that act as the file says.
-        random: Those of which one matrix came from the file and the other from nowhere.
+        random: Those of which the matrix at the output came from the file and the other from nowhere.
         scales: What their differences are multiplied by.
     """
 
@@ -128,6 +128,6 @@ def counted(wrapped: Any, missing: set[str]) -> Loaded:
         if all(came):
             acting.add(plain)
             scales.add(round(float(layer.scaling["default"]), 6))
-        elif any(came):
+        elif came[1]:  # its other matrix is PEFT's random one; without this one nothing acts, as it is zero
             half.add(plain)
     return Loaded(None, frozenset(acting), frozenset(half), frozenset(scales))

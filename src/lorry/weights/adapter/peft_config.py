@@ -96,7 +96,15 @@ class PeftConfig:
         Args:
             module: The module, by its plain name.
         """
-        return self.targets is None or any(words in self.targets for words in _tails(module.name))
+        return self.means(module.name)
+
+    def means(self, name: str) -> bool:
+        """Tell whether a layer is one of those to change.
+
+        Args:
+            name: Its plain name.
+        """
+        return self.targets is None or any(words in self.targets for words in _tails(name))
 
     def lacking(self, whole: Iterable[str]) -> list[str]:
         """List what `modules_to_save` names and the file does not hold.
