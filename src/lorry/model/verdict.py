@@ -11,6 +11,8 @@ class Outcome(StrEnum):
 
     OK = "ok"  # every layer is changed, with the right strength
     ALPHA_DROPPED = "alpha-dropped"  # every layer is changed, as if alpha were equal to the rank
+    ALPHA_TWICE = "alpha-twice"  # every layer is changed, with the strength applied twice
+    MAGNITUDE_DROPPED = "magnitude-dropped"  # every layer is changed, without DoRA's magnitudes
     PARTIAL = "partial"  # only some of the layers are changed, without an error
     IGNORED = "ignored"  # it returns normally and changes nothing
     RANDOM = "random"  # it changes the layers with memory that nobody wrote

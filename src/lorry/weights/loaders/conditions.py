@@ -1,0 +1,188 @@
+"""What else a loader stumbles over: conditions of a file that no layout tells, and whom they concern.
+
+Each was tried with the real loader, for each family and layout that it takes; `data` says what it does then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lorry.weights.adapter.keys import Part, Role
+from lorry.weights.adapter.modules import Adapter, Module
+from lorry.weights.adapter.strength import CONFIG, PEFT_FIELDS
+from lorry.weights.bases.fit import Fit, Misfit
+
+
+class Condition(StrEnum):
+    """A condition, and the sentence that says what the file has."""
+
+    UP_MISSING = "up-missing"  # a module without its matrix at the output
+    DOWN_MISSING = "down-missing"  # a module without its matrix at the input
+    ALPHA_MISSING = "alpha-missing"  # some modules with alpha, some without
+    MAGNITUDE_MISSING = "magnitude-missing"  # some modules with DoRA's magnitudes, some without
+    RANKS = "ranks"  # the two matrices of a module have different ranks
+    STRANGER = "stranger"  # a module whose name is no layer's
+    OUTSIDE = "outside"  # a module whose block number is beyond the model's blocks
+    NARROW = "narrow"  # a module for fewer inputs than the layer has
+    WIDE = "wide"  # a module for more inputs than the layer has
+    OUTPUTS = "outputs"  # a module for other outputs than the layer has
+    DIFF = "diff"  # a full difference instead of matrices
+    BIAS = "bias"  # some modules with a bias at the output matrix, some without
+    BIASES = "biases"  # every module with a bias at the output matrix
+    TENSOR = "tensor"  # a tensor that belongs to no adapter
+    EMBEDDING = "embedding"  # bundled textual-inversion vectors
+    CLIP = "clip"  # modules of a CLIP text encoder
+    T5 = "t5"  # modules of the T5 text encoder
+    CONFIG = "config"  # a LoraConfig in the header
+    CONFIG_RANK = "config-rank"  # a LoraConfig in the header whose rank is not the tensors'
+    CONFIG_UNKNOWN = "config-unknown"  # a LoraConfig in the header with a field that PEFT doesn't know
+    CONFIG_JSON = "config-json"  # a LoraConfig in the header that is no JSON
+
+
+class Effect(StrEnum):
+    """What a loader does when it meets a condition."""
+
+    LOADED = "loaded"  # nothing else than without it
+    SKIPPED = "skipped"  # it leaves the modules concerned out, without an error
+    RANDOM = "random"  # it changes the layers concerned with memory that nobody wrote
+    IGNORED = "ignored"  # it changes nothing at all, without an error
+    TWICE = "twice"  # it applies the strength twice
+    DROPPED = "dropped"  # it does not read the strength
+    BREAKS = "breaks"  # it loads, and the first picture raises
+    REFUSED = "refused"  # it raises
+
+
+#: What the file has, as the end of a sentence that begins with the number of modules or tensors concerned.
+WORDS: dict[Condition, str] = {
+    Condition.UP_MISSING: "without the matrix at the output (lora_B)",
+    Condition.DOWN_MISSING: "without the matrix at the input (lora_A)",
+    Condition.ALPHA_MISSING: "without alpha, where others have it",
+    Condition.MAGNITUDE_MISSING: "without DoRA's magnitudes, where others have them",
+    Condition.RANKS: "with matrices of two ranks",
+    Condition.STRANGER: "whose name is no layer's",
+    Condition.OUTSIDE: "beyond the model's blocks",
+    Condition.NARROW: "for fewer inputs than the layer has",
+    Condition.WIDE: "for more inputs than the layer has",
+    Condition.OUTPUTS: "for other outputs than the layer has",
+    Condition.DIFF: "with a full difference",
+    Condition.BIAS: "with a bias, where others have none",
+    Condition.BIASES: "with a bias",
+    Condition.TENSOR: "of no adapter",
+    Condition.EMBEDDING: "of bundled embeddings",
+    Condition.CLIP: "of a CLIP text encoder",
+    Condition.T5: "of the T5 text encoder",
+    Condition.CONFIG: f"in the header's {CONFIG}",
+    Condition.CONFIG_RANK: f"in the header's {CONFIG}, for another rank than the tensors'",
+    Condition.CONFIG_UNKNOWN: f"in the header's {CONFIG}, with fields that PEFT 0.21 doesn't know",
+    Condition.CONFIG_JSON: f"in the header's {CONFIG}, which is no JSON",
+}
+
+_MATRICES = frozenset({Role.DOWN, Role.UP, Role.LOKR, Role.LOHA, Role.DORA})
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A condition that a file meets: how many modules or tensors it concerns, and which modules."""
+
+    condition: Condition
+    count: int
+    modules: frozenset[int] = frozenset()
+
+    @property
+    def words(self) -> str:
+        """Say it: `3 modules without alpha, where others have it`."""
+        if self.condition.startswith("config"):
+            return f"the strength {WORDS[self.condition]}"
+        thing = "tensor" if self.condition in (Condition.TENSOR, Condition.EMBEDDING) else "module"
+        return f"{self.count} {thing}{'' if self.count == 1 else 's'} {WORDS[self.condition]}"
+
+
+def changes(module: Module) -> bool:
+    """Tell whether a module means to change a layer with matrices.
+
+    Args:
+        module: The module.
+    """
+    return not _MATRICES.isdisjoint(module.tensors)
+
+
+def conditions(adapter: Adapter, fit: Fit, metadata: Mapping[str, str]) -> Iterator[Met]:
+    """List the conditions that a file meets; the modules concerned are given by their `id`.
+
+    Args:
+        adapter: The file's modules.
+        fit: How they lie on the family.
+        metadata: The file's metadata.
+    """
+    meaning = [module for module in adapter.denoiser if changes(module)]
+    yield from _halves(meaning)
+    yield from _places(fit)
+    yield from _met(Condition.DIFF, [module for module in adapter.denoiser if Role.DIFF in module.tensors])
+    biased = [module for module in meaning if Role.BIAS in module.tensors]
+    yield from _met(Condition.BIAS if len(biased) < len(meaning) else Condition.BIASES, biased)
+    for condition, part in ((Condition.CLIP, Part.CLIP), (Condition.T5, Part.T5)):
+        yield from _met(condition, [module for module in adapter.modules if module.part is part])
+    # diffusers' old names for text encoders are no adapter's here, and nothing objects to them there.
+    odd = [tensor.name for tensor in adapter.strangers if not tensor.name.startswith("text_encoder")]
+    for condition, wanted in ((Condition.TENSOR, False), (Condition.STRANGER, True)):
+        count = sum(("lora" in name) is wanted for name in odd)
+        if count:
+            yield Met(condition, count)
+    if adapter.embeddings:
+        yield Met(Condition.EMBEDDING, len(adapter.embeddings))
+    if CONFIG in metadata:
+        yield Met(_config(metadata[CONFIG], meaning, fit.family.component), 1)
+
+
+def _halves(meaning: list[Module]) -> Iterator[Met]:
+    """Judge what belongs together in one module, and what all modules have in common."""
+    pairs = [module for module in meaning if module.spelling]
+    yield from _met(Condition.UP_MISSING, [m for m in pairs if Role.UP not in m.tensors])
+    yield from _met(Condition.DOWN_MISSING, [m for m in pairs if Role.DOWN not in m.tensors])
+    yield from _met(Condition.RANKS, [m for m in pairs if m.paired and not m.sound])
+    for condition, role in ((Condition.ALPHA_MISSING, Role.ALPHA), (Condition.MAGNITUDE_MISSING, Role.DORA)):
+        having = sum(role in module.tensors for module in meaning)
+        if 0 < having < len(meaning):
+            yield from _met(condition, [module for module in meaning if role not in module.tensors])
+
+
+def _places(fit: Fit) -> Iterator[Met]:
+    yield from _met(Condition.STRANGER, [module for module in fit.strangers if changes(module)])
+    yield from _met(Condition.OUTSIDE, [module for module in fit.outside if changes(module)])
+    kinds: dict[Condition, list[Module]] = {}
+    for misfit in fit.misfits:
+        kinds.setdefault(_misfit(misfit), []).append(misfit.module)
+    for condition, modules in kinds.items():
+        yield from _met(condition, modules)
+
+
+def _misfit(misfit: Misfit) -> Condition:
+    inputs, _ = misfit.module.size
+    if inputs is None or inputs == misfit.row.inputs:
+        return Condition.OUTPUTS
+    return Condition.NARROW if inputs < misfit.row.inputs else Condition.WIDE
+
+
+def _met(condition: Condition, modules: list[Module]) -> Iterator[Met]:
+    if modules:
+        yield Met(condition, len(modules), frozenset(map(id, modules)))
+
+
+def _config(text: str, meaning: list[Module], component: str) -> Condition:
+    """Judge the LoraConfig in the header as far as it keeps a file from loading."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return Condition.CONFIG_JSON
+    if not isinstance(fields, dict):
+        return Condition.CONFIG_JSON
+    start = f"{component}."
+    own = {name.removeprefix(start): value for name, value in fields.items() if name.startswith(start)}
+    if not own.keys() <= PEFT_FIELDS:
+        return Condition.CONFIG_UNKNOWN
+    patterned = own.get("rank_pattern") or {}
+    ranks = {module.rank for module in meaning if module.rank}
+    return Condition.CONFIG if patterned or ranks <= {own.get("r", 8)} else Condition.CONFIG_RANK

@@ -1,0 +1,87 @@
+"""Where we say "runs", the real diffusers changes exactly the layers that we foretell; elsewhere it does not.
+
+Full-shape models on torch's meta device; nothing is mocked, and nothing of the loaders is replaced.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import pytest
+
+pytest.importorskip("diffusers", reason="the extra `diffusers` is not installed")
+
+from lorry.weights.bases.families import Family, family  # noqa: E402
+from lorry.weights.loaders.layouts import Layout  # noqa: E402
+from lorry.weights.loaders.tables import FamilyTable, table  # noqa: E402
+from tests.ground_truth.comparing import Case, disagreement  # noqa: E402
+from tests.ground_truth.sampling import faulty, mixed, partial, whole  # noqa: E402
+from tools.ground_truth.measure import layouts_of  # noqa: E402
+from tools.ground_truth.real import RealLoader  # noqa: E402
+from tools.ground_truth.tables import versions  # noqa: E402
+from tools.loader_matrix import loadable  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.reference]
+
+FAULTY, MIXED = 24, 8  # random files for each family
+
+
+def _tables() -> dict[str, FamilyTable]:
+    found = table("diffusers")
+    assert found is not None
+    return dict(found.families)
+
+
+def test_every_family_that_diffusers_loads_is_in_the_table() -> None:
+    """The table has all families that diffusers has a loader for, and was made with the installed versions."""
+    found = table("diffusers")
+    assert found is not None
+    assert set(found.families) == {known.key for known in loadable()}
+    assert found.version == versions()
+
+
+@pytest.mark.parametrize("key", sorted(_tables()))
+def test_diffusers_does_what_we_foretell(key: str) -> None:
+    """For each layout, and for random files, the outcome and the number of changed layers are the foretold."""
+    known = family(key)
+    assert known is not None
+    real = RealLoader(known)
+    wrong = [found for case in _cases(known, real) if (found := disagreement(known, real, case))]
+    assert wrong == []
+
+
+def _cases(known: Family, real: RealLoader) -> Iterator[Case]:
+    dice = random.Random(known.key)  # noqa: S311 - test data
+    found = _tables()[known.key]
+    acting: list[Layout] = []
+    for layout in _representatives(known, found, dice):
+        entry = found.entry(layout)
+        assert entry is not None, layout.key
+        if entry.acts:
+            acting.append(layout)
+        yield from whole(known, real.model, layout, entry)
+    for _ in range(FAULTY):
+        layout = dice.choice(acting)
+        entry = found.layouts[layout.key]
+        chosen, case = partial(known, real.model, layout, entry, dice)
+        yield case
+        fault = faulty(known, layout, chosen, dice)
+        if fault is not None:
+            yield fault
+    for pair in dice.sample(sorted(found.mixed), min(MIXED, len(found.mixed))):
+        yield mixed(known, real.model, found, pair, dice)
+
+
+def _representatives(known: Family, found: FamilyTable, dice: random.Random) -> list[Layout]:
+    """Choose one layout for each row of the table; rows with a `*` stand for several."""
+    tried = layouts_of(known)
+    chosen = []
+    taken: set[str] = set()
+    for words in sorted(found.layouts, key=lambda words: words.count("*")):
+        members = [layout for layout in tried if fnmatchcase(layout.key, words) and layout.key not in taken]
+        assert members, words
+        taken.update(layout.key for layout in members)
+        chosen.append(dice.choice(members))
+    return chosen
