@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lorry.errors import OptionInvalid
 from lorry.model.report import Finding, RankSpan, WeightsReport, WeightsSummary
@@ -189,6 +193,36 @@ def test_a_file_error_that_convert_mends_names_the_layout_of_the_target() -> Non
     assert on(report, "comfyui").command == (
         "lorry convert style.safetensors -o style-comfyui.safetensors --to comfyui"
     )
+
+
+@given(
+    st.sampled_from(["image-lora", "text-lora", "checkpoint", "vae", None]),
+    st.sampled_from([*(known.key for known in families()), None]),
+    st.sampled_from(["lora", "lokr", "dora", "oft", None]),
+    st.integers(1, 2000),
+    st.sampled_from(["bf16", "f64", "f8_e4m3", "i8", "mixed", None]),
+    st.lists(st.sampled_from(sorted(entries())), max_size=4, unique=True),
+    st.lists(
+        st.builds(load, st.sampled_from(["engine", "diffusers", "comfyui", "vllm"]), st.sampled_from(Outcome))
+    ),
+)
+def test_any_report_gets_a_verdict(
+    kind: str | None,
+    family: str | None,
+    algorithm: str | None,
+    rank: int,
+    dtype: str | None,
+    codes: list[str],
+    loads: list[Prediction],
+) -> None:
+    """Whatever is combined: ten verdicts, no exception, and errors of the file never run as they are."""
+    changes = {"kind": kind, "family": family, "base": None, "algorithm": algorithm, "dtype": dtype}
+    found = [finding(code, "So it is.") for code in codes]
+    report = picture(*found, rank=RankSpan(rank, rank, rank), loads=tuple(loads), **changes)
+    given_verdicts = verdicts(report, ["all"])
+    assert len(given_verdicts) == len(ROUTES) + len(LOADERS)
+    if "VAL_NAN" in codes:
+        assert {verdict.runs for verdict in given_verdicts} == {Runs.NO}
 
 
 # Loaders
@@ -453,3 +487,18 @@ def test_verdicts_are_data() -> None:
     assert set(row) == {"target", "kind", "runs", "reasons", "command", "modules"}
     assert row["runs"] == "runs after conversion"
     assert set(row["reasons"][0]) == {"code", "sentence", "blocks", "mend"}
+
+
+# The cost
+
+
+def test_a_check_without_targets_reads_no_profile() -> None:
+    """What `--for` needs is imported with `--for` alone, and nothing of it is heavy."""
+    script = (
+        "import sys\nfrom lorry.cli.main import run\nrun(['check', 'no-such-file'])\n"
+        "assert not [name for name in sys.modules if name.startswith('lorry.platforms')]\n"
+        "import lorry.platforms.verdicts, lorry.cli.verdicts\n"
+        "assert not {'together', 'httpx', 'numpy', 'torch', 'diffusers', 'peft', 'rich'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ _KINDS = {
     "text-lora": ("adapters for text", "an adapter for text"),
     "checkpoint": ("whole models", "a whole model"),
 }
+_OTHER = ("other models", "another kind of model")
 _PARTS = {"clip": "the CLIP text encoder", "t5": "the T5 text encoder"}
 _ASKS_ALPHA = frozenset({"PEFT_CONFIG_MISSING", "PEFT_CONFIG_JSON", "PEFT_CONFIG_FIELDS"})
 _COMMERCIAL = {"no": "rules out", "terms": "limits"}
@@ -81,7 +82,7 @@ def _kind(summary: WeightsSummary, profile: Profile) -> Reason | None:
     if summary.kind is None:
         return Reason("KIND_LIMIT", f"{takes}; what this file is can't be told.", True)
     if summary.kind not in profile.kinds.value:
-        return Reason("KIND_LIMIT", f"{takes}; this is {_KINDS[summary.kind][1]}.", True)
+        return Reason("KIND_LIMIT", f"{takes}; this is {_KINDS.get(summary.kind, _OTHER)[1]}.", True)
     known = family(summary.family) if summary.family else None
     if known is not None and known.modality not in profile.modalities.value:
         serves = _joined(profile.modalities.value)
