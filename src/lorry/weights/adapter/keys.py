@@ -121,8 +121,8 @@ def read_key(name: str) -> Key:
     Args:
         name: The name in the header.
     """
-    layer, *matrix = read_ending(name)
-    return Key(*read_place(layer), *matrix)
+    layer, role, spelling, adapter = read_ending(name)
+    return Key(*read_place(layer), role, spelling, adapter)
 
 
 def read_place(layer: str) -> Place:

@@ -139,7 +139,7 @@ def read_adapter(header: Header) -> Adapter:
     """
     found = _Layers()
     # Nearly every file lists a layer's second matrix right behind the first: its name is guessed, not read.
-    guess, pair = "", {}
+    guess, pair = "", dict[Role, tuple[Tensor, ...]]()
     for tensor in header.tensors:
         if tensor.name == guess:
             pair[_UP] = (tensor,)

@@ -115,9 +115,9 @@ class _Faults(dict[str, _Fault]):
         found = [] if self.length is None else [self.length]
         for code, known in self.items():
             thing = "field" if code == "META_NOT_STRING" else "tensor"
-            listed = {f"{thing}s": known.named, "count": known.count}
+            evidence = {**known.evidence, f"{thing}s": known.named, "count": known.count}
             message = known.sentence + _and_more(known, thing)
-            found.append(finding(code, message, subject=known.subject, **known.evidence, **listed))
+            found.append(finding(code, message, subject=known.subject, **evidence))
         return found
 
     def __bool__(self) -> bool:
@@ -151,19 +151,25 @@ def _tensors(document: dict[str, Any], faults: _Faults) -> tuple[list[Tensor], b
     tensors: list[Tensor] = []
     at, contiguous = 0, True
     for name, row in document.items():  # the tightest loop of a check: a file has thousands of rows
+        tensor: Tensor | None = None
         try:
             dtype, shape, (begin, end) = _FIELDS(row)
             bits, count = BITS[dtype], 1
             for size in shape:
                 if type(size) is not int or size < 0 or count >= _OVERFLOW:  # True and 1.0 are no counts
-                    raise _Odd
+                    break
                 count *= size
-            if type(begin) is not int or type(end) is not int or not 0 <= begin <= end < _LARGEST:
-                raise _Odd
-            if count * bits != 8 * (end - begin) or type(shape) is not list or type(row) is not dict:
-                raise _Odd
-            tensor: Tensor | None = _make(Tensor, (name, dtype, tuple(shape), begin, end))
-        except (_Odd, KeyError, TypeError, ValueError):
+            else:
+                if (
+                    type(begin) is int is type(end)
+                    and 0 <= begin <= end < _LARGEST
+                    and count * bits == 8 * (end - begin)
+                    and type(shape) is list
+                ):
+                    tensor = _make(Tensor, (name, dtype, tuple(shape), begin, end))
+        except (KeyError, TypeError, ValueError):
+            pass  # an entry of another form
+        if tensor is None:
             tensor = _judged(name, row, faults)
             contiguous = False
             if tensor is None:
@@ -175,18 +181,16 @@ def _tensors(document: dict[str, Any], faults: _Faults) -> tuple[list[Tensor], b
     return tensors, contiguous
 
 
-class _Odd(Exception):
-    """An entry is not as nearly every entry is."""
-
-
-def _judged(name: str, row: object, faults: _Faults) -> Tensor | None:
+def _judged(name: str, row: Any, faults: _Faults) -> Tensor | None:
     """Say what is wrong with an entry; its tensor where at least its place is known."""
     told = some([name])
     if not isinstance(row, dict):
         faults.add("TENSOR_FIELDS", name, f"The entry of {told} is a {_kind(row)}.")
         faults.holes = False
         return None
-    dtype, shape, offsets = row.get("dtype"), row.get("shape"), row.get("data_offsets")
+    dtype: Any = row.get("dtype")
+    shape: Any = row.get("shape")
+    offsets: Any = row.get("data_offsets")
     fits = {
         "dtype": isinstance(dtype, str),
         "shape": _is_counts(shape),

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -94,7 +95,7 @@ class FileSource:
         self, path: Path, *, name: str | None = None, begin: int = 0, size: int | None = None
     ) -> None:
         self.name = path.name if name is None else name
-        self._path, self._begin = path, begin
+        self._path, self._begin, self._lock = path, begin, Lock()
         # A pipe may take the file's place between the look and the opening; it must not block either.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -147,15 +148,22 @@ class FileSource:
         buffer = buffer[: max(self.size - offset, 0)]
         done = 0
         try:
-            self._file.seek(self._begin + offset)
             while done < len(buffer):
-                count = self._file.readinto(buffer[done:])
+                count = self._read_at(self._begin + offset + done, buffer[done:])
                 if not count:
                     break
                 done += count
         except OSError as error:
             raise unreadable(self._path, error) from error
         return done
+
+    def _read_at(self, place: int, buffer: memoryview) -> int:
+        """Read once from a place; two threads may do so at the same time."""
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [buffer], place)
+        with self._lock:  # Windows knows no reading that leaves the file's position alone
+            self._file.seek(place)
+            return self._file.readinto(buffer) or 0
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> SourceNotFound:

@@ -1,62 +1,67 @@
-"""Look at every number of a file once: NaN, infinity, zeros, giants; and its SHA-256 in the same pass.
+"""Look at every number of a file once: NaN, infinity, zeros, giants; and hash the file beside that.
 
-The bits are compared, nothing is converted: with the same bytes seen as unsigned and as signed integers,
-two maxima tell whether any number is not finite, whether all are zero, and the largest magnitude (LoRA
-formats dossier, section 5). That is several times faster than `isfinite`, and reads bf16, which numpy lacks.
+The file is read in large pieces over the borders of its tensors, as long as they have one data type. Two
+maxima tell of a piece whether anything in it deserves a closer look; only then are its tensors looked at one
+by one. Whether a tensor is zero is asked of its first number, and only then of all.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from lorry.model.report import Finding
 from lorry.weights.adapter.keys import Role
 from lorry.weights.adapter.modules import Adapter
 from lorry.weights.catalogue import counted, fault, finding, some
+from lorry.weights.files.digest import Hashing
 from lorry.weights.files.header import Header, Tensor
-from lorry.weights.files.source import ByteSource
+from lorry.weights.files.number_formats import FORMATS, HUGE, Format, number
+from lorry.weights.files.source import ByteSource, FileSource
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_CHUNK = 1 << 20  # bytes; small enough to stay in the second-level cache for the second maximum
+_PIECE = 1 << 19  # bytes; small enough to stay in the second-level cache for the second maximum
 _TAIL = 4096  # bytes of zeros at the end that no training writes
-_HUGE = 1000.0  # LoRA formats dossier, section 6, VAL_HUGE
-#: Bytes per number, and the bits of plus infinity; larger magnitudes are NaN.
-_INFINITY = {
-    "F16": (2, 0x7C00),
-    "BF16": (2, 0x7F80),
-    "F32": (4, 0x7F80_0000),
-    "F64": (8, 0x7FF0_0000_0000_0000),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one tensor's numbers are.
+    """What is remarkable about one tensor's numbers.
 
     Attributes:
-        largest: Bits of the largest magnitude.
+        largest: Bits of the largest magnitude, where it is above 1,000.
         nans: Numbers that are NaN.
         infinities: Numbers that are infinite.
-        zeros: Zero bytes at its end.
+        zeros: Bytes that were looked at and hold nothing but zeros.
     """
 
     tensor: Tensor
-    largest: int
+    largest: int = 0
     nans: int = 0
     infinities: int = 0
     zeros: int = 0
 
+    def __add__(self, other: Seen) -> Seen:
+        """Put together what two pieces of the same tensor showed."""
+        return Seen(
+            self.tensor,
+            max(self.largest, other.largest),
+            self.nans + other.nans,
+            self.infinities + other.infinities,
+            self.zeros + other.zeros,
+        )
+
     @property
     def is_zero(self) -> bool:
         """Whether all its numbers are zero."""
-        return self.largest == 0 and self.tensor.count > 0
+        return self.zeros == self.tensor.end - self.tensor.begin
 
     @property
     def broken(self) -> bool:
@@ -65,42 +70,101 @@ class Seen:
 
     @property
     def magnitude(self) -> float:
-        """The largest magnitude, as a number."""
-        size, _ = _INFINITY[self.tensor.dtype]
-        bits = self.largest.to_bytes(size, "little")
-        if self.tensor.dtype == "BF16":
-            return float(struct.unpack("<f", b"\0\0" + bits)[0])
-        return float(struct.unpack({2: "<e", 4: "<f", 8: "<d"}[size], bits)[0])
+        """The largest magnitude, as a number; 0 where it is not above 1,000."""
+        return number(self.tensor.dtype, self.largest) if self.largest else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over the file saw; only floating-point tensors are in `seen`."""
+    """What one pass over the file saw.
+
+    Attributes:
+        digest: SHA-256 of the whole file, hex.
+        seen: Tensors with anything remarkable in them, in the order of their bytes.
+        tail: The tensors at the end of the file that end in zeros, the last one first, each with how many
+            of its last bytes are zero.
+    """
 
     digest: str
     seen: tuple[Seen, ...]
+    tail: tuple[tuple[Tensor, int], ...]
 
 
-def scan(source: ByteSource, header: Header) -> Scan:
-    """Read the file once: hash it and look at every number.
+def scan(source: ByteSource, header: Header, hashing: Hashing | None = None) -> Scan:
+    """Read the file once and look at every number.
 
     Args:
         source: The file.
         header: Its header, judged sound.
+        hashing: The hashing of the same file, where it was begun before; else it is hashed here.
+
+    Raises:
+        StructureFault: The file became shorter or longer while it was read.
+    """
+    if hashing is None:
+        with Hashing(source) as begun:
+            return scan(source, header, begun)
+    seen = look(source, header)
+    tail = _tail(source, header)
+    digest = hashing.result()
+    if isinstance(source, FileSource) and not source.unchanged():
+        raise fault("FILE_CHANGED", f"{source.name} was written to while it was read.")
+    return Scan(digest, seen, tail)
+
+
+def look(source: ByteSource, header: Header) -> tuple[Seen, ...]:
+    """Look at every number of a file, without hashing it.
+
+    Args:
+        source: The file.
+        header: Its header, judged sound.
+
+    Returns:
+        The tensors with anything remarkable in them, in the order of their bytes.
 
     Raises:
         StructureFault: The file became shorter while it was read.
     """
     import numpy as np
 
-    digest = hashlib.sha256(source.read(0, header.data_start))
-    buffer = np.empty(_CHUNK, np.uint8)
-    seen = []
-    for tensor in header.tensors:
-        facts = _look(source, header.data_start, tensor, buffer, digest)
-        if facts is not None:
-            seen.append(facts)
-    return Scan(digest.hexdigest(), tuple(seen))
+    buffer = np.empty(_PIECE, np.uint8)
+    seen: dict[str, Seen] = {}
+    for dtype, group in groupby(header.tensors, attrgetter("dtype")):
+        run = [tensor for tensor in group if tensor.end > tensor.begin]
+        kind = FORMATS.get(dtype)
+        if kind is None or not run:
+            continue
+        begins = [tensor.begin for tensor in run]
+        for begin in range(run[0].begin, run[-1].end, _PIECE):
+            piece = buffer[: min(_PIECE, run[-1].end - begin)]
+            first, last = bisect_right(begins, begin) - 1, bisect_right(begins, begin + len(piece) - 1)
+            if source.read_into(header.data_start + begin, piece.data) < len(piece):
+                message = f"{source.name} ended inside {some([run[first].name])} while it was read."
+                raise fault("FILE_CHANGED", message, subject=run[first].name)
+            for part in _remarkable(piece, begin, kind, run[first:last]):
+                name = part.tensor.name
+                seen[name] = seen[name] + part if name in seen else part
+    return tuple(facts for facts in seen.values() if facts.largest or facts.broken or facts.is_zero)
+
+
+def _remarkable(
+    piece: npt.NDArray[np.uint8], begin: int, kind: Format, tensors: list[Tensor]
+) -> Iterator[Seen]:
+    """Look at a piece of the file: all of it at once, and its tensors only where that is not enough."""
+    close = kind.deserves_a_look(piece)
+    numbers, plus = kind.view(piece), (1 << (8 * kind.size - 1)) - 1 if kind.signed else 0xFF
+    for tensor in tensors:
+        start = max(tensor.begin - begin, 0)
+        first = numbers.item(start // kind.size) & plus
+        if first and not close:
+            continue
+        part = piece[start : min(tensor.end - begin, len(piece))]
+        largest = kind.magnitude(part)
+        if largest == 0:
+            yield Seen(tensor, zeros=len(part))
+        elif close and kind.deserves_a_look(part):
+            nans, infinities = kind.broken(part)
+            yield Seen(tensor, largest if kind.nan is None else 0, nans, infinities)
 
 
 def value_findings(result: Scan, adapter: Adapter) -> Iterator[Finding]:
@@ -111,25 +175,24 @@ def value_findings(result: Scan, adapter: Adapter) -> Iterator[Finding]:
         adapter: The file's modules.
     """
     matrices = _without_alphas(result, adapter)
-    nans = [facts for facts in matrices if facts.nans]
-    if nans:
-        yield finding(
-            "VAL_NAN", _broken(nans, nans[0].nans, "NaN"), subject=nans[0].tensor.name, tensors=len(nans)
-        )
-    endless = [facts for facts in matrices if facts.infinities]
-    if endless:
-        message = _broken(endless, endless[0].infinities, "infinite")
-        yield finding("VAL_INF", message, subject=endless[0].tensor.name, tensors=len(endless))
-    huge = [facts for facts in matrices if not facts.broken and facts.magnitude > _HUGE]
+    for code, word, count in (
+        ("VAL_NAN", "NaN", _nans),
+        ("VAL_INF", "infinite", _infinities),
+    ):
+        broken = [facts for facts in matrices if count(facts)]
+        if broken:
+            message = _broken(broken, count, word)
+            yield finding(code, message, subject=broken[0].tensor.name, tensors=len(broken))
+    huge = [facts for facts in matrices if not facts.broken and facts.largest]
     if huge:
         worst = max(huge, key=lambda facts: facts.magnitude)
         reached = f"{worst.tensor.name} reaches {worst.magnitude:.3g}"
-        message = f"{counted(len(huge), 'tensor')} with values above {_HUGE:g}; {reached}."
+        message = f"{counted(len(huge), 'tensor')} with values above {HUGE:g}; {reached}."
         yield finding("VAL_HUGE", message, subject=worst.tensor.name, largest=worst.magnitude)
-    tail = _tail(result, adapter)
+    tail = _strange_tail(result, adapter)
     if tail:
         message = f"The last {tail:,} bytes of the weights are zeros."
-        yield finding("VAL_ZERO_TAIL", message, subject=result.seen[-1].tensor.name, bytes=tail)
+        yield finding("VAL_ZERO_TAIL", message, subject=result.tail[0][0].name, bytes=tail)
     yield from _idle(result, adapter)
 
 
@@ -148,75 +211,63 @@ def _idle(result: Scan, adapter: Adapter) -> Iterator[Finding]:
         yield finding("VAL_ZERO_B_SOME", message, subject=idle[0], modules=len(idle))
 
 
-def _tail(result: Scan, adapter: Adapter) -> int:
+def _tail(source: ByteSource, header: Header) -> tuple[tuple[Tensor, int], ...]:
+    """Find how far the file is zero from its end, and which tensors that concerns."""
+    end = header.tensors[-1].end if header.tensors else 0
+    zeros, step = 0, _TAIL
+    while zeros < end:
+        count = min(step, end - zeros)
+        piece = source.read(header.data_start + end - zeros - count, count)
+        rest = len(piece.rstrip(b"\0"))
+        zeros += len(piece) - rest
+        if rest or not piece:
+            break
+        step = _PIECE
+    concerned = []
+    for tensor in reversed(header.tensors):
+        share = min(tensor.end, end) - max(tensor.begin, end - zeros)
+        if share <= 0 < tensor.end - tensor.begin:
+            break
+        concerned.append((tensor, max(share, 0)))
+    return tuple(concerned)
+
+
+def _strange_tail(result: Scan, adapter: Adapter) -> int:
     """Measure the zeros at the end that no training leaves.
 
     They begin inside a tensor, or cover an input matrix: those begin as random numbers, while output
     matrices that are zero as a whole are only an untrained LoRA.
     """
-    inputs = {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.DOWN, ())}
-    total, strange = 0, False
-    for facts in reversed(result.seen):
-        whole = facts.tensor.end - facts.tensor.begin
-        total += facts.zeros
-        if facts.zeros and facts.tensor.name in inputs:
-            strange = strange or facts.zeros >= min(whole, _TAIL)
-        if facts.zeros < whole:
-            strange = strange or facts.zeros >= _TAIL
-            break
-    return total if strange and total >= _TAIL else 0
-
-
-def _look(
-    source: ByteSource, start: int, tensor: Tensor, buffer: npt.NDArray[np.uint8], digest: Any
-) -> Seen | None:
-    """Read one tensor in chunks; `None` when its numbers are no floating-point numbers of 2, 4 or 8 bytes."""
-    size, infinity = _INFINITY.get(tensor.dtype, (1, 0))
-    largest = nans = infinities = zeros = 0
-    for offset in range(tensor.begin, tensor.end, _CHUNK):
-        chunk = buffer[: min(_CHUNK, tensor.end - offset)]
-        if source.read_into(start + offset, chunk.data) < len(chunk):
-            message = f"{source.name} ended inside {tensor.name} while it was read."
-            raise fault("FILE_CHANGED", message, subject=tensor.name)
-        digest.update(chunk.data)
-        if infinity:
-            most = _largest(chunk, size)
-            largest = max(largest, most)
-            if most >= infinity:
-                nans, infinities = (
-                    nans + _count(chunk, size, infinity, True),
-                    infinities + _count(chunk, size, infinity, False),
-                )
-            zeros = zeros + len(chunk) if most == 0 else _zeros_at_end(chunk)
-    return Seen(tensor, largest, nans, infinities, zeros) if infinity else None
-
-
-def _largest(chunk: npt.NDArray[np.uint8], size: int) -> int:
-    """Give the bits of the largest magnitude, the sign left out."""
-    sign = 1 << (8 * size - 1)
-    signed = int(chunk.view(f"<i{size}").max())
-    unsigned = int(chunk.view(f"<u{size}").max())
-    return max(signed, unsigned - sign if unsigned >= sign else unsigned, 0)
-
-
-def _count(chunk: npt.NDArray[np.uint8], size: int, infinity: int, nan: bool) -> int:
-    bits = chunk.view(f"<u{size}") & ((1 << (8 * size - 1)) - 1)
-    return int((bits > infinity).sum() if nan else (bits == infinity).sum())
-
-
-def _zeros_at_end(chunk: npt.NDArray[np.uint8]) -> int:
-    if chunk[-1]:
+    total = sum(zeros for _, zeros in result.tail)
+    if total < _TAIL:
         return 0
-    return len(chunk) - 1 - int(chunk.nonzero()[0][-1]) if chunk.any() else len(chunk)
+    inputs = {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.DOWN, ())}
+    for tensor, zeros in result.tail:
+        whole = tensor.end - tensor.begin
+        if zeros >= _TAIL and zeros < whole:
+            return total
+        if zeros and tensor.name in inputs and zeros >= min(whole, _TAIL):
+            return total
+    return 0
 
 
 def _without_alphas(result: Scan, adapter: Adapter) -> list[Seen]:
     """Leave out the alphas: a bad one has findings of its own."""
+    if not result.seen:
+        return []
     alphas = {tensor.name for module in adapter.modules for tensor in module.tensors.get(Role.ALPHA, ())}
     return [facts for facts in result.seen if facts.tensor.name not in alphas]
 
 
-def _broken(seen: list[Seen], count: int, word: str) -> str:
+def _nans(facts: Seen) -> int:
+    return facts.nans
+
+
+def _infinities(facts: Seen) -> int:
+    return facts.infinities
+
+
+def _broken(seen: list[Seen], count: Callable[[Seen], int], word: str) -> str:
     first = seen[0].tensor
     more = f"; so are values in {counted(len(seen) - 1, 'more tensor')}" if len(seen) > 1 else ""
-    return f"{first.name}: {count:,} of {first.count:,} values are {word}{more}."
+    return f"{first.name}: {count(seen[0]):,} of {first.count:,} values are {word}{more}."
