@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorry.cli.main import build
 from lorry.errors import OptionInvalid
 from lorry.model.report import Finding, RankSpan, WeightsReport, WeightsSummary
 from lorry.model.verdict import Outcome, Prediction, Reason, Runs, Verdict
@@ -250,8 +253,8 @@ def test_diffusers_gets_its_own_layout() -> None:
 @pytest.mark.parametrize(
     ("code", "mend"),
     [
-        ("ALGO_LOKR", "--to comfyui --lossy"),
-        ("ALGO_LOHA", "--to comfyui --lossy"),
+        ("ALGO_LOKR", "--to comfyui --rank 128 --lossy"),
+        ("ALGO_LOHA", "--to comfyui --rank 128 --lossy"),
         ("ALGO_DORA", None),
         ("ALGO_OFT", None),
     ],
@@ -479,6 +482,30 @@ def test_one_command_mends_everything() -> None:
     assert command is not None
     assert command.endswith("--to comfyui --rank 8 --lossy")
     assert command.count("--to") == 1
+
+
+def test_of_two_ranks_the_lower_is_asked_for() -> None:
+    """What one reason cuts to 128 and another to 8 is cut to 8."""
+    low = replace(profile("comfyui"), max_rank=Fact(8, SOURCE))
+    report = picture(finding("ALGO_LOKR", "LoKr factors."), loads=(load("comfyui", Outcome.REFUSED, 0),))
+    assert (judge(report, low).command or "").endswith("--to comfyui --rank 8 --lossy")
+    trailing = finding("DATA_TRAILING", "1 byte too many.")
+    both = picture(trailing, finding("ALGO_LOKR", "LoKr."), loads=(load("comfyui", Outcome.REFUSED, 0),))
+    assert (on(both, "comfyui").command or "").endswith("--to comfyui --rank 128 --lossy")
+
+
+def test_the_parser_takes_the_command() -> None:
+    """Every option that a verdict names is one of `lorry convert`."""
+    low = replace(profile("comfyui"), max_rank=Fact(8, SOURCE), max_bytes=Fact(100_000_000, SOURCE))
+    commands = [
+        judge(picture(dtype="f32"), low).command,
+        on(text(finding("PEFT_CONFIG_MISSING", "None there."), alpha=32.0), "peft").command,
+    ]
+    for command in commands:
+        assert command is not None
+        words = shlex.split(command)[1:]
+        _, bound, _ = build().parse_args([*words, "--json"])
+        assert bound.arguments["out"] == Path(words[3])
 
 
 def test_verdicts_are_data() -> None:

@@ -9,6 +9,7 @@ from lorry.model.verdict import Outcome, Prediction, Reason
 from lorry.platforms.profiles import BaseStatus, Profile, ServedBase
 from lorry.weights.bases.families import base_named, family
 from lorry.weights.catalogue import some
+from lorry.weights.convert.planning import LARGEST_EXACT
 from lorry.weights.loaders.layouts import Layout
 from lorry.weights.loaders.tables import table
 
@@ -264,11 +265,14 @@ def _weighs(finding: Finding) -> bool:
 
 
 def _mended_by(mend: Mend, profile: Profile, summary: WeightsSummary) -> str | None:
-    """Give the options of `lorry convert` for a kind of mend."""
+    """Give the options of `lorry convert` for a kind of mend; LoKr and LoHa ask for a rank."""
     layout = layout_for(summary, profile)
     if mend is Mend.NO or layout is None:
         return None
-    return f"--to {layout}" if mend is Mend.CONVERT else f"--to {layout} --lossy"
+    if mend is Mend.CONVERT:
+        return f"--to {layout}"
+    most = profile.max_rank.value if profile.max_rank else LARGEST_EXACT
+    return f"--to {layout} --rank {min(most, LARGEST_EXACT)} --lossy"
 
 
 def _mended(finding: Finding, profile: Profile, summary: WeightsSummary) -> str | None:

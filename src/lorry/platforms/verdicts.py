@@ -75,8 +75,9 @@ def _weight(reason: Reason) -> int:
 def _command(summary: WeightsSummary, profile: Profile, mends: Sequence[str]) -> str:
     """Write the command that mends everything; it names the layout, as convert has a default of its own."""
     options = {"--to": layout_for(summary, profile) or "diffusers"}
-    for mend in mends:
-        options.update((name, value) for name, value in _OPTION.findall(mend))
+    for name, value in _OPTION.findall(" ".join(mends)):
+        lower = name == "--rank" and name in options and int(options[name]) < int(value)
+        options[name] = options[name] if lower else value
     words = [f"{name} {options[name]}".strip() for name in _ORDER if name in options]
     out = _out(summary, options["--to"])
     return " ".join(["lorry convert", shlex.quote(summary.path), "-o", shlex.quote(out), *words])
