@@ -103,7 +103,11 @@ def _targets(out: Path, file: Path, layout: Layout) -> tuple[Path, ...]:
 def _proved(given: Given, plan: Plan, product: Product, made: Path) -> tuple[Losses | None, float]:
     """Read the result as any file is read, and compare it with the source module by module."""
     with FileSource(made) as opened:
-        result = Result(read_given(opened, read_neighbours(made), _AS_IT_IS), plan)
+        try:
+            again = read_given(opened, read_neighbours(made), _AS_IT_IS)
+        except ConversionRefused as refused:
+            raise ConversionFailed(f"The result can't be read: {refused.message}") from refused
+        result = Result(again, plan)
         return judged(tuple(compared(given, plan, result, product.allowances)))
 
 

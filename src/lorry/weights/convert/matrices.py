@@ -108,16 +108,16 @@ def multiplied(matrix: Matrix, scale: float, dtype: str) -> tuple[Matrix, bool]:
     """
     import numpy as np
 
-    plain = matrix.cast(dtype)
     if scale == 1.0:
-        return plain, True
+        return matrix.cast(dtype), True
     values = matrix.values
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         product = Matrix(dtype, encode(values * np.float32(scale), dtype))
         if not is_power_of_two(scale):
             return product, False
         back = product.values * np.float32(1 / scale)
-    return product, bool(np.array_equal(back, plain.values, equal_nan=True))
+    plain = values if dtype == matrix.dtype else matrix.cast(dtype).values
+    return product, bool((back == plain).all())
 
 
 def overflows(before: Matrix, after: Matrix) -> bool:
@@ -190,6 +190,8 @@ def folded(pair: Pair, dtype: str) -> Folded:
     """
     up, exact = multiplied(pair.up, pair.scale, dtype)
     down = pair.down.cast(dtype)
+    if exact and pair.up.dtype == dtype == pair.down.dtype:
+        return Folded(Pair(down, up), True, False)
     if exact:
         return Folded(Pair(down, up), True, _bursts((pair.up, up), (pair.down, down)))
     other, exact = multiplied(pair.down, pair.scale, dtype)

@@ -101,8 +101,8 @@ def encode(values: Floats, dtype: str) -> Raw:
         half += 0x7FFF
         half += bits
         half >>= 16
-        nan = (bits & 0x7FFF_FFFF) > 0x7F80_0000
-        if nan.any():
+        if bits.view("<i4").max() > 0x7F80_0000 or bits.max() > 0xFF80_0000:
+            nan = (bits & 0x7FFF_FFFF) > 0x7F80_0000
             half[nan] = (bits[nan] >> 16) | 0x40  # adding could carry a NaN into infinity or zero
         rounded[start : start + _CHUNK] = half
     return rounded.reshape(values.shape)

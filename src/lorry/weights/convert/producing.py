@@ -110,10 +110,11 @@ def _rooms(plan: Plan) -> Iterator[Room]:
         ones = (1,) * (len(output.kernel) - 1)
         yield output.name + plan.spelling.down, output.dtype, (output.rank, *output.kernel)
         yield output.name + plan.spelling.up, output.dtype, (output.rows, output.rank, *ones)
-        if plan.spelling.states in (States.ALPHA, States.NEEDED):
-            yield f"{output.name}.alpha", "F32", ()
     for name, tensor in plan.whole:
         yield name, tensor.dtype, tensor.shape
+    if plan.spelling.states in (States.ALPHA, States.NEEDED):
+        for output in plan.outputs:
+            yield f"{output.name}.alpha", "F32", ()
 
 
 def _pieces(given: Given, tensor: Tensor) -> Iterator[memoryview]:

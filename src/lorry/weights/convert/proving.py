@@ -30,10 +30,16 @@ from lorry.weights.convert.planning import Output, Plan
 from lorry.weights.convert.reading import Given
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from lorry.weights.convert.numbers import Floats
+
+    Doubles = npt.NDArray[np.float64]
 
 SLACK = 1e-5  # of ‖B‖·‖A‖: sums of some thousand products in 32 bits
 _BLUR = 2e-3  # of ‖B‖·‖A‖: the distance is the root of a difference of such sums
+_ONE_THREAD = 1 << 18  # multiplications in one call that OpenBLAS does with one thread (interface/gemm.c)
 _HALF_TINY = 2.0**-25  # half of float16's smallest step: what a number below its range may move
 
 
@@ -60,12 +66,12 @@ class LowRank:
 
     def square(self) -> float:
         """Give the squared Frobenius norm."""
-        return self.scale**2 * _trace(self.up.T @ self.up, self.down @ self.down.T)
+        return self.scale**2 * float((gram(self.up.T, self.up.T) * gram(self.down, self.down)).sum())
 
     def inner(self, up: Floats, down: Floats, first: int) -> float:
         """Give the inner product with `up · down`, whose rows lie from `first` on."""
         mine = self.up[first : first + len(up)]
-        return self.scale * _trace(mine.T @ up, self.down @ down.T)
+        return self.scale * float((gram(mine.T, up.T) * gram(self.down, down)).sum())
 
 
 class Product:
@@ -252,8 +258,8 @@ def _compared(
         up = up[piece.at : piece.at + piece.rows]
         for rows, first in _in_source(up, piece):
             inner += pair.scale * before.inner(rows, down, first)
-        grams = up.T @ up, down @ down.T
-        after += pair.scale**2 * _trace(*grams)
+        grams = gram(up.T, up.T), gram(down, down)
+        after += pair.scale**2 * float((grams[0] * grams[1]).sum())
         size, reach = _reach(*grams)
         allowance = allowances[output.name]
         cut = cut or allowance.cut
@@ -317,13 +323,27 @@ def _in_source(up: Floats, piece: Piece) -> Iterator[tuple[Floats, int]]:
     yield up[half:], piece.first
 
 
-def _trace(one: Floats, two: Floats) -> float:
+def gram(one: Floats, two: Floats) -> Doubles:
+    """Multiply a wide matrix by the transpose of another, with the sum in 64 bits.
+
+    Pieces that are small enough keep OpenBLAS to one thread: several gain nothing here, and wait for each
+    other many times as long on a machine that is busy.
+
+    Args:
+        one: [rows, length].
+        two: [other rows, length].
+    """
     import numpy as np
 
-    return float((one.astype(np.float64) * two.astype(np.float64)).sum())
+    length = one.shape[1]
+    step = max(_ONE_THREAD // (len(one) * len(two)), 16)
+    total = np.zeros((len(one), len(two)))
+    for start in range(0, length, step):
+        total += one[:, start : start + step] @ two[:, start : start + step].T
+    return total
 
 
-def _reach(up: Floats, down: Floats) -> tuple[float, float]:
+def _reach(up: Doubles, down: Doubles) -> tuple[float, float]:
     """Give ‖B‖_F‖A‖_F and ‖B‖_F‖A‖₂ + ‖A‖_F‖B‖₂ of Gram matrices."""
     import numpy as np
 
@@ -335,7 +355,7 @@ def _reach(up: Floats, down: Floats) -> tuple[float, float]:
 
 
 def _below_range(
-    dtype: str, allowance: Allowance, up: Floats, down: Floats, grams: tuple[Floats, Floats]
+    dtype: str, allowance: Allowance, up: Floats, down: Floats, grams: tuple[Doubles, Doubles]
 ) -> float:
     """Allow for numbers that float16 can only store in steps, as they are below its range."""
     if dtype != "F16" or not allowance.rounding:

@@ -109,8 +109,7 @@ def read_given(source: ByteSource, beside: Neighbours, options: Options) -> Give
             f"{source.name} has {counted(len(header.tensors), 'tensor')}, and none of an adapter."
         )
     text = straightened(adapter) if is_text(adapter, beside.adapter_config) else None
-    modules = (text.adapter if text else adapter).modules
-    modules = tuple(part for module in modules for part in _encoders(module))
+    modules = with_encoders_apart((text.adapter if text else adapter).modules)
     fit = None if text else _fit(adapter, header, beside, options)
     stated = statements(source, header, modules, beside.adapter_config, options.alpha)
     return Given(source, header, adapter, modules, fit, text, stated, beside, steps)
@@ -172,6 +171,15 @@ def _fit(adapter: Adapter, header: Header, beside: Neighbours, options: Options)
         return fit_to(adapter, named)
     hints = [found for label in base_labels(header.metadata, beside) if (found := families_named(label))]
     return identify(adapter, hints).best
+
+
+def with_encoders_apart(modules: tuple[Module, ...]) -> tuple[Module, ...]:
+    """Give a file's modules with those of each text encoder by themselves.
+
+    Args:
+        modules: The modules as the check groups them.
+    """
+    return tuple(part for module in modules for part in _encoders(module))
 
 
 def _encoders(module: Module) -> tuple[Module, ...]:

@@ -84,6 +84,10 @@ class TensorFile:
     def finish(self) -> None:
         """Write the header, and see that everything is on the disk."""
         header = self._header(self._rows)
+        if len(header) > self._length:
+            raise ValueError(
+                f"the header takes {len(header)} bytes, and only {self._length} were left for it"
+            )
         self._file.seek(0)
         self._file.write(self._length.to_bytes(8, "little") + header.ljust(self._length))
         self._file.flush()
@@ -124,13 +128,13 @@ def staged(targets: Sequence[Path], *, force: bool) -> Iterator[Path]:
             for target in targets:
                 _moved(stage / target.name, target, force)
             _settled(folder)
-        made = ()
+        made = ()  # the folders stay
     finally:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
-        for empty in made:
-            if empty.is_dir() and not any(empty.iterdir()):
-                empty.rmdir()
+        for folder in made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @contextmanager
@@ -150,7 +154,7 @@ def translated(place: Path) -> Iterator[None]:
 
 def _missing(folder: Path) -> tuple[Path, ...]:
     """List the folders that have to be made, the innermost first."""
-    found = []
+    found: list[Path] = []
     while not folder.exists():
         found.append(folder)
         folder = folder.parent

@@ -1,0 +1,66 @@
+"""`lorry convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from lorry.cli.options import Output
+
+_FLAG = Parameter(negative="", show_default=False)
+
+
+def convert(
+    source: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    to: Literal["diffusers", "comfyui", "kohya", "peft"] | None = None,
+    base: str | None = None,
+    dtype: Literal["bf16", "f16", "f32"] | None = None,
+    rank: int | None = None,
+    alpha: float | None = None,
+    lossy: Annotated[bool, _FLAG] = False,
+    strip_private: Annotated[bool, _FLAG] = False,
+    drop_text_encoders: Annotated[bool, _FLAG] = False,
+    force: Annotated[bool, _FLAG] = False,
+    output: Output = Output(),  # noqa: B008 - frozen
+) -> int:
+    """Write a LoRA in another layout, with the same strength, and prove it.
+
+    Every module is compared before and after; a changed strength is an error, and nothing is written then.
+    Exit status: 0 written, 1 not written, 2 wrong usage.
+
+    Args:
+        source: A .safetensors file, or the folder that holds it.
+        out: The .safetensors file to write, or the folder to put it in.
+        to: The layout (default: diffusers for pictures, peft for text).
+        base: The base model that it was trained for, where that can't be told.
+        dtype: Store the weights like this (default: as they are; bf16 for types that loaders fail on).
+        rank: Reduce every rank above this one; needs --lossy.
+        alpha: What alpha was in training, where nothing states it.
+        lossy: Allow what loses something, and say how much.
+        strip_private: Take captions, paths and user names out of the header.
+        drop_text_encoders: Leave out what changes text encoders.
+        force: Replace what is there.
+    """
+    from lorry.cli.converting import conversion_lines
+    from lorry.weights.convert.conversion import convert as convert_weights
+    from lorry.weights.convert.options import Layout, Options
+
+    options = Options(
+        to=None if to is None else Layout(to),
+        base=base,
+        dtype=dtype,
+        rank=rank,
+        alpha=alpha,
+        lossy=lossy,
+        strip_private=strip_private,
+        drop_text_encoders=drop_text_encoders,
+        force=force,
+    )
+    done = convert_weights(source, out, options)
+    output.out(done.as_dict(), conversion_lines(done))
+    return 0
