@@ -71,12 +71,7 @@ def scripted() -> Iterator[Server]:
 
 def answer(body: bytes = b"", status: str = "200 OK", *, length: int | None = -1, **headers: str) -> Answer:
     """Answer with a body; `length` is what Content-Length says (`None`: nothing, -1: the truth)."""
-    lines = [f"HTTP/1.1 {status}", "Connection: close"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    if length is not None:
-        lines.append(f"Content-Length: {len(body) if length == -1 else length}")
-    head = "\r\n".join([*lines, "", ""]).encode()
-    return lambda _asked: [head, body]
+    return _answer(body, status, headers, length)
 
 
 def file(content: bytes, **headers: str) -> Answer:
@@ -85,21 +80,30 @@ def file(content: bytes, **headers: str) -> Answer:
     def give(asked: Asked) -> Iterable[bytes]:
         wanted = asked.headers.get("range", "").removeprefix("bytes=")
         if not wanted:
-            return answer(content, **headers)(asked)
+            return _answer(content, "200 OK", headers)(asked)
         first, _, last = wanted.partition("-")
         begin, end = int(first), min(int(last) + 1, len(content))
         if begin >= len(content):
-            told = {"Content_Range": f"bytes */{len(content)}"}
-            return answer(b"", "416 Range Not Satisfiable", **told, **headers)(asked)
-        told = {"Content_Range": f"bytes {begin}-{end - 1}/{len(content)}"}
-        return answer(content[begin:end], "206 Partial Content", **told, **headers)(asked)
+            told = {**headers, "Content_Range": f"bytes */{len(content)}"}
+            return _answer(b"", "416 Range Not Satisfiable", told)(asked)
+        told = {**headers, "Content_Range": f"bytes {begin}-{end - 1}/{len(content)}"}
+        return _answer(content[begin:end], "206 Partial Content", told)(asked)
 
     return give
 
 
 def redirect(target: str, status: str = "302 Found", **headers: str) -> Answer:
     """Send the client elsewhere."""
-    return answer(b"elsewhere", status, Location=target, **headers)
+    return _answer(b"elsewhere", status, {**headers, "Location": target})
+
+
+def _answer(body: bytes, status: str, headers: Mapping[str, str], length: int | None = -1) -> Answer:
+    lines = [f"HTTP/1.1 {status}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    if length is not None:
+        lines.append(f"Content-Length: {len(body) if length == -1 else length}")
+    head = "\r\n".join([*lines, "", ""]).encode()
+    return lambda _asked: [head, body]
 
 
 def _serve(server: Server, connection: socket.socket) -> None:

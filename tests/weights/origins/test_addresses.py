@@ -54,10 +54,10 @@ def test_nothing_that_is_not_global_passes(address: ipaddress.IPv4Address | ipad
         assert not judged.is_multicast
 
 
-def gate(*answers: list[str], **options: bool) -> Gate:
+def gate(*answers: list[str]) -> Gate:
     """Give a gate whose names have these addresses, one answer after the other."""
     rest = list(answers)
-    made = Gate(Access(addresses=lambda _host, _port, _patience: rest.pop(0), **options))
+    made = Gate(Access(addresses=lambda _host, _port, _patience: rest.pop(0)))
     made.begin(10)
     return made
 

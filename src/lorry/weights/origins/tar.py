@@ -15,7 +15,11 @@ from lorry.weights.files.source import ByteSource
 BLOCK = 512
 #: Bytes of a record that only carries a longer name or more fields; paths end at 4,096 bytes on Linux.
 _RECORD_BYTES = 1 << 20
+#: Bytes of all such records together: 10,000 entries with a record each take 10 MB, and with long names 20.
+_RECORDS_BYTES = 32 << 20
 
+#: A longer name, a longer target of a link, fields of the next entry, fields of all entries.
+_RECORDS = frozenset({b"L", b"K", b"x", b"g"})
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 _KINDS = {b"1": "a link", b"2": "a link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
 
@@ -55,7 +59,7 @@ def tar_members(source: ByteSource) -> Iterator[TarMember]:
     Raises:
         StructureFault: ARCHIVE_BROKEN, it is cut or damaged.
     """
-    position, name, size = 0, None, None
+    position, told = 0, _Told()
     while True:
         header = source.read(position, BLOCK)
         if len(header) < BLOCK:
@@ -64,26 +68,39 @@ def tar_members(source: ByteSource) -> Iterator[TarMember]:
             return
         if not _sum_fits(header):
             raise _broken(source, f"is damaged: the entry at byte {position:,} has a wrong checksum")
-        stated = _number(source, header[124:136], position)
-        kind, begin = header[156:157], position + BLOCK
-        length = size if size is not None and kind not in b"xgLK" else stated
-        position = begin + -(-length // BLOCK) * BLOCK
+        kind, begin, length = header[156:157], position + BLOCK, _number(source, header[124:136], position)
+        if kind not in _RECORDS and told.size is not None:
+            length = told.size
         if begin + length > source.size:
             missing = begin + length - source.size
-            raise _broken(
-                source, f"is cut: {missing:,} bytes of the entry at byte {begin - BLOCK:,} are missing"
-            )
-        if kind in (b"L", b"K"):
-            text = _record(source, begin, length).rstrip(b"\0").decode("utf-8", "replace")
-            name = text if kind == b"L" else name
-        elif kind in (b"x", b"g"):
-            fields = _fields(source, begin, length)
-            if kind == b"x":
-                name = fields.get("path", name)
-                size = _size(source, fields, begin)
+            message = f"is cut: {missing:,} bytes of the entry at byte {position:,} are missing"
+            raise _broken(source, message)
+        position = begin + -(-length // BLOCK) * BLOCK
+        if kind in _RECORDS:
+            told.hear(source, kind, begin, length)
         else:
-            yield _member(header, kind, name, begin, length)
-            name, size = None, None
+            yield _member(header, kind, told.name, begin, length)
+            told.name, told.size = None, None
+
+
+@dataclass(slots=True)
+class _Told:
+    """What records say about the entry that follows them."""
+
+    name: str | None = None
+    size: int | None = None
+    read: int = 0
+
+    def hear(self, source: ByteSource, kind: bytes, begin: int, length: int) -> None:
+        self.read += BLOCK + length
+        if self.read > _RECORDS_BYTES:
+            raise _broken(source, f"has more than {_RECORDS_BYTES:,} bytes of names and records")
+        if kind == b"L":
+            self.name = _record(source, begin, length).rstrip(b"\0").decode("utf-8", "replace")
+        elif kind == b"x":
+            fields = _fields(source, begin, length)
+            self.name = fields.get("path", self.name)
+            self.size = _size(source, fields, begin)
 
 
 def _member(header: bytes, kind: bytes, name: str | None, begin: int, size: int) -> TarMember:
