@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lorry.model.report import Finding
 from lorry.weights.adapter.keys import Role
@@ -128,7 +128,24 @@ def look(source: ByteSource, header: Header) -> tuple[Seen, ...]:
     import numpy as np
 
     buffer = np.empty(_PIECE, np.uint8)
-    seen: dict[str, Seen] = {}
+    parts = [
+        part
+        for piece in _pieces(header)
+        for part in _remarkable(_read(source, header.data_start, piece, buffer), piece)
+    ]
+    return _put_together(parts)
+
+
+class _Piece(NamedTuple):
+    """A run of bytes of one data type, and the tensors that it is a part of."""
+
+    begin: int
+    end: int
+    kind: Format
+    tensors: list[Tensor]
+
+
+def _pieces(header: Header) -> Iterator[_Piece]:
     for dtype, group in groupby(header.tensors, attrgetter("dtype")):
         run = [tensor for tensor in group if tensor.end > tensor.begin]
         kind = FORMATS.get(dtype)
@@ -136,29 +153,41 @@ def look(source: ByteSource, header: Header) -> tuple[Seen, ...]:
             continue
         begins = [tensor.begin for tensor in run]
         for begin in range(run[0].begin, run[-1].end, _PIECE):
-            piece = buffer[: min(_PIECE, run[-1].end - begin)]
-            first, last = bisect_right(begins, begin) - 1, bisect_right(begins, begin + len(piece) - 1)
-            if source.read_into(header.data_start + begin, piece.data) < len(piece):
-                message = f"{source.name} ended inside {some([run[first].name])} while it was read."
-                raise fault("FILE_CHANGED", message, subject=run[first].name)
-            for part in _remarkable(piece, begin, kind, run[first:last]):
-                name = part.tensor.name
-                seen[name] = seen[name] + part if name in seen else part
+            end = min(begin + _PIECE, run[-1].end)
+            first, last = bisect_right(begins, begin) - 1, bisect_right(begins, end - 1)
+            yield _Piece(begin, end, kind, run[first:last])
+
+
+def _read(
+    source: ByteSource, start: int, piece: _Piece, buffer: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    data = buffer[: piece.end - piece.begin]
+    if source.read_into(start + piece.begin, data.data) < len(data):
+        name = piece.tensors[0].name
+        message = f"{source.name} ended inside {some([name])} while it was read."
+        raise fault("FILE_CHANGED", message, subject=name)
+    return data
+
+
+def _put_together(parts: list[Seen]) -> tuple[Seen, ...]:
+    """Add up what the pieces of each tensor showed, and drop what is unremarkable on the whole."""
+    seen: dict[str, Seen] = {}
+    for part in sorted(parts, key=lambda part: part.tensor.begin):
+        name = part.tensor.name
+        seen[name] = seen[name] + part if name in seen else part
     return tuple(facts for facts in seen.values() if facts.largest or facts.broken or facts.is_zero)
 
 
-def _remarkable(
-    piece: npt.NDArray[np.uint8], begin: int, kind: Format, tensors: list[Tensor]
-) -> Iterator[Seen]:
+def _remarkable(data: npt.NDArray[np.uint8], piece: _Piece) -> Iterator[Seen]:
     """Look at a piece of the file: all of it at once, and its tensors only where that is not enough."""
-    close = kind.deserves_a_look(piece)
-    numbers, plus = kind.view(piece), (1 << (8 * kind.size - 1)) - 1 if kind.signed else 0xFF
-    for tensor in tensors:
-        start = max(tensor.begin - begin, 0)
-        first = numbers.item(start // kind.size) & plus
-        if first and not close:
+    kind = piece.kind
+    close = kind.deserves_a_look(data)
+    numbers, plus = kind.view(data), (1 << (8 * kind.size - 1)) - 1 if kind.signed else 0xFF
+    for tensor in piece.tensors:
+        start = max(tensor.begin - piece.begin, 0)
+        if numbers.item(start // kind.size) & plus and not close:
             continue
-        part = piece[start : min(tensor.end - begin, len(piece))]
+        part = data[start : min(tensor.end, piece.end) - piece.begin]
         largest = kind.magnitude(part)
         if largest == 0:
             yield Seen(tensor, zeros=len(part))
