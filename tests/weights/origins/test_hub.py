@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from lorry.errors import InternalError
+from lorry.weights.catalogue import StructureFault
 from lorry.weights.origins.access import Access
 from lorry.weights.origins.head import HEAD_BYTES
 from lorry.weights.origins.opening import Opened, Unopened, opened
@@ -226,6 +227,20 @@ def test_another_file_of_the_repository(server: Server, hub: Access, repository:
         assert result.chosen is not None
         assert result.another(str(result.chosen.partner)).size == len(sound)
     assert len(server.asked) == 3
+
+
+def test_an_index_of_shards_is_read_whole(server: Server, hub: Access, repository: Put, sound: bytes) -> None:
+    """Of a sharded checkpoint the index is opened, to its end, and then each shard by its beginning."""
+    index = json.dumps({"weight_map": {f"layer.{number}": "m-00001-of-00001" for number in range(20_000)}})
+    repository({"model.safetensors.index.json": index.encode(), "model-00001-of-00001.safetensors": sound})
+    with opened(REPO, hub) as result:
+        assert isinstance(result, Opened)
+        assert result.inside == "model.safetensors.index.json"
+        assert result.source.read(0, len(index)) == index.encode()
+        assert result.another("model-00001-of-00001.safetensors").size == len(sound)
+        with pytest.raises(StructureFault, match="is not there"):
+            result.another("none.safetensors")
+    assert len(server.asked) == 5
 
 
 def test_what_is_no_weights_file_is_still_opened(hub: Access, repository: Put) -> None:

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lorry.errors import OptionInvalid, SourceNotFound, WeightsRejected
-from lorry.weights.files.source import FileSource
 from lorry.weights.origins.access import Access
 from lorry.weights.origins.fetching import fetched
 from lorry.weights.origins.folder import FolderListing
@@ -17,6 +18,7 @@ from tests.weights.origins.packing import tar, tgz
 from tests.weights.origins.scripted import Answer, Server, answer, file, redirect
 
 ACCESS = Access()
+MAGIC = [b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", bytes(257) + b"ustar", b"\x80\x02", b"GGUF"]
 
 
 def fill(folder: Path, files: dict[str, bytes]) -> None:
@@ -38,7 +40,8 @@ def test_a_file_is_opened_in_its_folder(tmp_path: Path, sound: bytes) -> None:
         assert (result.choice, result.findings, result.late()) == (None, (), ())
         assert [entry.path for entry in result.listing.entries] == ["README.md", "a.bin", "samples/1.png"]
         assert result.listing.text("README.md") == "hello"
-        assert isinstance(result.source, FileSource)
+        assert result.disk is result.source
+        assert result.disk.unchanged()
 
 
 def test_a_folder_is_searched(tmp_path: Path, sound: bytes) -> None:
@@ -61,6 +64,28 @@ def test_a_folder_without_a_choice_is_unopened(tmp_path: Path) -> None:
     fill(tmp_path, {"a.tar": tar({"x": b""})})
     with pytest.raises(WeightsRejected), fetched(str(tmp_path / "a.tar"), ACCESS):
         pass
+
+
+def test_an_archive_that_changes_is_noticed(tmp_path: Path, sound: bytes) -> None:
+    """What is watched is the user's own file, also where the weights were unpacked from it."""
+    path = tmp_path / "a.tgz"
+    path.write_bytes(tgz({"a.safetensors": sound}))
+    with opened(str(path), ACCESS) as result:
+        assert isinstance(result, Opened)
+        assert result.disk is not None
+        assert result.disk.unchanged()
+        os.utime(path, ns=(0, 1))
+        assert not result.disk.unchanged()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=3000) | st.sampled_from(MAGIC).flatmap(lambda m: st.binary().map(m.__add__)))
+def test_any_file_is_opened_or_told(tmp_path: Path, content: bytes) -> None:
+    """Whatever a file holds, it is opened or findings say why not; nothing is raised."""
+    path = tmp_path / "any"
+    path.write_bytes(content)
+    with opened(str(path), ACCESS) as result:
+        assert isinstance(result, Opened) or result.findings
 
 
 def test_a_name_that_loaders_skip_is_noticed(tmp_path: Path, sound: bytes) -> None:

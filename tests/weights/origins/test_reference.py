@@ -94,6 +94,13 @@ def test_a_hub_of_ones_own_has_its_own_links() -> None:
     assert read("https://huggingface.co/ann/tok", own) == WebAddress("https://huggingface.co/ann/tok")
 
 
+def test_a_hub_in_a_folder_of_its_server() -> None:
+    """A mirror may lie below a path; what lies beside it on the same server is no repository."""
+    mirror = Access(hub_url="https://mirror.example/api/hf")
+    assert read("https://mirror.example/api/hf/ann/tok", mirror) == HubPlace("ann/tok")
+    assert isinstance(read("https://mirror.example/files/tok.tar", mirror), WebAddress)
+
+
 def test_plain_http_is_for_private_networks() -> None:
     """An unencrypted link is read only where private addresses are allowed."""
     assert read("http://10.0.0.1/a", Access(allow_private=True)) == WebAddress("http://10.0.0.1/a")

@@ -49,9 +49,16 @@ class Access:
         Args:
             url: An http or https address.
         """
-        scheme, host, port = server_of(url)
-        public = self.hub_url == HUB_URL and scheme == "https" and port == 443 and host in _HUB_NAMES
-        return public or (scheme, host, port) == server_of(self.hub_url)
+        server = server_of(url)
+        if self.hub_url == HUB_URL:
+            return server[0] == "https" and server[2] == 443 and server[1] in _HUB_NAMES
+        below = urlsplit(url).path.startswith(f"{self.hub_path}/")
+        return below and server == server_of(self.hub_url)
+
+    @property
+    def hub_path(self) -> str:
+        """What stands before every path of the Hub; a mirror may lie in a folder of its server."""
+        return urlsplit(self.hub_url).path
 
 
 def server_of(url: str) -> Server:

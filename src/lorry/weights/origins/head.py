@@ -22,8 +22,8 @@ from lorry.weights.origins.web import Answer, Web
 
 #: Bytes of the first request.
 HEAD_BYTES = 262_144
-#: Bytes of an index of shards: a name and a file for each tensor, some 100 bytes; 100,000 tensors fit.
-INDEX_BYTES = 16_000_000
+#: Bytes of an index of shards or a configuration, which are read whole (the same as in checkpoint/index.py).
+JSON_BYTES = 32_000_000
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _EMPTY = re.compile(r"bytes \*/0")
@@ -148,11 +148,11 @@ def _of_remote(found: Finding, subject: str) -> Finding:
 
 
 def _needed(source: HeadSource) -> int:
-    """Tell how many bytes the header takes; 0 where the file is no safetensors or its header is absurd."""
+    """Tell how many bytes the header takes; 0 where there is none, or an absurd one."""
     if source.size <= source.reach:
         return 0
-    if source.name.endswith(".index.json"):
-        return min(source.size, INDEX_BYTES)
+    if source.name.endswith(".json"):
+        return source.size if source.size <= JSON_BYTES else 0
     if recognise(source) is not None:
         return 0
     length = int.from_bytes(source.content[:8], "little")

@@ -43,6 +43,7 @@ class Opened:
         findings: What is noticed on the way.
         deep: Whether its numbers can be read; far away they are not fetched.
         local: The file on this machine; `None` in an archive and far away.
+        disk: What the user has on this machine, file or archive, to ask whether it changed meanwhile.
         revision: The Hub's commit.
         digest: SHA-256 of the whole file, hex, where the Hub tells it.
         choice: Why this file was taken, where it had to be chosen.
@@ -60,6 +61,7 @@ class Opened:
     findings: tuple[Finding, ...] = ()
     deep: bool = True
     local: Path | None = None
+    disk: FileSource | None = field(default=None, repr=False)
     revision: str | None = None
     digest: str | None = None
     chosen: Choice | None = None
@@ -130,18 +132,20 @@ def _local(place: Path, path: str, stack: ExitStack) -> Opened | Unopened:
     if isinstance(chosen, Finding):
         return Unopened(path, path, (chosen,))
 
-    def another(inside: str) -> ByteSource:
+    def another(inside: str) -> FileSource:
         return stack.enter_context(FileSource(place / inside))
 
+    source = another(chosen.path)
     return _named(
         Opened(
             path,
             str(place / chosen.path),
-            another(chosen.path),
+            source,
             listing,
             chosen.path,
             another,
             local=place / chosen.path,
+            disk=source,
             chosen=chosen,
         )
     )
@@ -154,28 +158,32 @@ def _file(file: Path, name: str, path: str, stack: ExitStack) -> Opened | Unopen
     if kind is not None:
         foreign = recognise(source)
         if foreign is None or foreign[0] != "pickle":  # PyTorch's own files are zip archives too
-            return _archive(file, name, kind, path, stack)
+            return _archive(source, file, kind, path, stack)
     folder = file.parent
 
     def another(inside: str) -> ByteSource:
         return stack.enter_context(FileSource(folder / inside))
 
-    return _named(Opened(path, path, source, FolderListing(folder, BESIDE), file.name, another, local=file))
+    return _named(
+        Opened(path, path, source, FolderListing(folder, BESIDE), file.name, another, local=file, disk=source)
+    )
 
 
-def _archive(file: Path, name: str, kind: str, path: str, stack: ExitStack) -> Opened | Unopened:
+def _archive(packed: FileSource, file: Path, kind: str, path: str, stack: ExitStack) -> Opened | Unopened:
     from lorry.weights.origins.archive import open_archive
 
-    listing = open_archive(file, name, kind, stack)
+    listing = open_archive(file, packed.name, kind, stack)
     chosen = choose(listing)
     if isinstance(chosen, Finding):
         if any(entry.name == "data.pkl" for entry in listing.entries):
-            message = f"{name} is a PyTorch pickle (zip), which Lorry never opens."
+            message = f"{packed.name} is a PyTorch pickle (zip), which Lorry never opens."
             chosen = finding("FILE_PICKLE", message, kind="zip")
         return Unopened(path, path, (chosen,))
     shown = f"{path}:{chosen.path}"
     source = listing.source(chosen.path)
-    return _named(Opened(path, shown, source, listing, chosen.path, listing.source, chosen=chosen))
+    return _named(
+        Opened(path, shown, source, listing, chosen.path, listing.source, disk=packed, chosen=chosen)
+    )
 
 
 def _hub(place: HubPlace, path: str, access: Access, stack: ExitStack) -> Opened | Unopened:
@@ -261,7 +269,7 @@ def _fetched_archive(web: object, url: str, name: str, path: str, stack: ExitSta
     assert isinstance(web, Web)  # noqa: S101 - imported only when it is used
     file = download(web, url, name, path, stack)
     result = _file(file, name, path, stack)
-    return replace(result, local=None) if isinstance(result, Opened) else result
+    return replace(result, local=None, disk=None) if isinstance(result, Opened) else result
 
 
 def _named(result: Opened) -> Opened:

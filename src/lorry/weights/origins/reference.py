@@ -114,7 +114,7 @@ def _address(source: str, scheme: str, access: Access) -> Reference:
         message = f"{shown} was given with a user name or password, which is not sent."
         raise OptionInvalid(message, fix="Leave out what stands before the @.", evidence=evidence)
     if is_hub:
-        return _linked(parts.path, shown)
+        return _linked(parts.path.removeprefix(access.hub_path), shown)
     if scheme == "http" and not access.allow_private:
         message = f"{shown} is not encrypted: anybody on the way could exchange the file."
         fix = "Use https; http is for private networks, with the setting `allow_private_addresses`."
