@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,6 +47,9 @@ def convert(
         drop_text_encoders: Leave out what changes text encoders.
         force: Replace what is there.
     """
+    # Several threads gain nothing on matrices this thin, and on a busy machine they wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     from lorry.cli.converting import conversion_lines
     from lorry.weights.convert.conversion import convert as convert_weights
     from lorry.weights.convert.options import Layout, Options

@@ -75,8 +75,9 @@ def produce(given: Given, plan: Plan, options: Options, file: Path) -> Product:
         tensors = TensorFile(opened, list(_rooms(plan)), metadata)
         for made in built(given, plan, options.rank):
             output, pair = made.output, made.pair
-            tensors.add(output.name + plan.spelling.down, pair.down)
+            # up may end with the zeros of a part that is not there; a file that does looks interrupted
             tensors.add(output.name + plan.spelling.up, pair.up)
+            tensors.add(output.name + plan.spelling.down, pair.down)
             if _states_alpha(plan, made):
                 alphas.append((f"{output.name}.alpha", pair.scale * pair.rank))
             allowances[output.name] = Allowance(made.rounding, made.cut)
@@ -108,8 +109,8 @@ def _rooms(plan: Plan) -> Iterator[Room]:
     """List the tensors that will come at most, with the largest shapes that they can have."""
     for output in plan.outputs:
         ones = (1,) * (len(output.kernel) - 1)
-        yield output.name + plan.spelling.down, output.dtype, (output.rank, *output.kernel)
         yield output.name + plan.spelling.up, output.dtype, (output.rows, output.rank, *ones)
+        yield output.name + plan.spelling.down, output.dtype, (output.rank, *output.kernel)
     for name, tensor in plan.whole:
         yield name, tensor.dtype, tensor.shape
     if plan.spelling.states in (States.ALPHA, States.NEEDED):
