@@ -126,6 +126,11 @@ def _magnitudes(shapes: Shapes, fields: Fields) -> None:
             shapes[name.replace("lora_B.weight", "lora_magnitude_vector")] = shapes[name][:1]
 
 
+def _dora(shapes: Shapes, fields: Fields) -> None:
+    _magnitudes(shapes, fields)
+    fields["use_dora"] = True
+
+
 def _wide(shapes: Shapes, fields: Fields) -> None:
     del fields
     name = next(name for name in shapes if "lora_A" in name)
@@ -171,7 +176,7 @@ FAULTS: dict[str, Callable[[Shapes, Fields], None]] = {
     "targets of nothing": _set(target_modules=["to_q"]),
     "targets left out": _fewer_targets,
     "modules_to_save that are not there": _set(modules_to_save=["lm_head"]),
-    "DoRA": lambda shapes, fields: (_magnitudes(shapes, fields), _set(use_dora=True)(shapes, fields))[1],
+    "DoRA": _dora,
 }
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from lorry.model.report import Finding
+from lorry.model.report import Finding, Mend
 from lorry.model.verdict import Outcome
 from lorry.weights.adapter.keys import Role
 from lorry.weights.adapter.peft_config import COPY, FILE, PeftConfig
@@ -146,17 +146,19 @@ def _agreement(text: TextAdapter, config: PeftConfig) -> Iterator[Finding]:
     if lacking:
         named = f"modules_to_save in {FILE} names {some(lacking)}"
         message = f"{named}, and the file has no such layer; PEFT refuses it."
-        yield finding("PEFT_CONFIG_FIELDS", message, subject="modules_to_save", missing=lacking[:50])
+        yield finding(
+            "PEFT_CONFIG_FIELDS", message, subject="modules_to_save", mend=Mend.NO, layers=lacking[:50]
+        )
     vectors = sum(Role.DORA in module.tensors for module in modules)
     if config.dora and vectors < len(modules):
         number = f"{len(modules) - vectors} of {counted(len(modules), 'module')}"
         message = f"use_dora in {FILE} is true, but {number} have no magnitudes."
-        yield finding("PEFT_CONFIG_FIELDS", message, subject="use_dora", found=vectors)
+        yield finding("PEFT_CONFIG_FIELDS", message, subject="use_dora", mend=Mend.NO, found=vectors)
     if vectors and not config.dora:
         message = (
             f"{vectors} modules have DoRA magnitudes, but use_dora in {FILE} is not true; PEFT ignores them."
         )
-        yield finding("PEFT_CONFIG_FIELDS", message, subject="use_dora", found=vectors)
+        yield finding("PEFT_CONFIG_FIELDS", message, subject="use_dora", mend=Mend.NO, found=vectors)
 
 
 def _alpha(config: PeftConfig) -> Iterator[Finding]:
