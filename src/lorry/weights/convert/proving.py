@@ -6,9 +6,9 @@ distance, which also tells rows in the wrong place. What is read from the result
 and adapter_config.json say, through the same reading that any file goes through; nothing of what the writer
 believed is used, but which rows belong to which module.
 
-The tolerance: where all bits were kept, 1e-5 of ‖B‖·‖A‖ for summing in 32 bits. Where numbers were rounded,
-what rounding each number by the last bit of its data type can do at most: u·(‖B‖_F‖A‖₂ + ‖A‖_F‖B‖₂), with u
-= 2⁻⁸ for bfloat16 and 2⁻¹¹ for float16.
+The tolerance: where all bits were kept, 1e-6 of ‖B‖·‖A‖, as an alpha is stored in 32 bits. Where numbers were
+rounded, what rounding each number by half of its last bit can do at most: u·(‖B‖_F‖A‖₂ + ‖A‖_F‖B‖₂), with
+u = 2⁻⁸ for bfloat16, 2⁻¹¹ for float16 and 2⁻²⁴ for 32 bits.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     Doubles = npt.NDArray[np.float64]
 
-SLACK = 1e-5  # of ‖B‖·‖A‖: sums of some thousand products in 32 bits
-_BLUR = 2e-3  # of ‖B‖·‖A‖: the distance is the root of a difference of such sums
+SLACK = 1e-6  # of ‖B‖·‖A‖: an alpha is stored in 32 bits
+_BLUR = 1e-6  # of ‖B‖·‖A‖: the distance is the root of a difference of sums in 64 bits
 _ONE_THREAD = 1 << 18  # multiplications in one call that OpenBLAS does with one thread (interface/gemm.c)
 _HALF_TINY = 2.0**-25  # half of float16's smallest step: what a number below its range may move
 
@@ -66,7 +66,8 @@ class LowRank:
 
     def square(self) -> float:
         """Give the squared Frobenius norm."""
-        return self.scale**2 * float((gram(self.up.T, self.up.T) * gram(self.down, self.down)).sum())
+        turned = self.up.T
+        return self.scale**2 * float((gram(turned, turned) * gram(self.down, self.down)).sum())
 
     def inner(self, up: Floats, down: Floats, first: int) -> float:
         """Give the inner product with `up · down`, whose rows lie from `first` on."""
@@ -258,7 +259,8 @@ def _compared(
         up = up[piece.at : piece.at + piece.rows]
         for rows, first in _in_source(up, piece):
             inner += pair.scale * before.inner(rows, down, first)
-        grams = gram(up.T, up.T), gram(down, down)
+        turned = up.T
+        grams = gram(turned, turned), gram(down, down)
         after += pair.scale**2 * float((grams[0] * grams[1]).sum())
         size, reach = _reach(*grams)
         allowance = allowances[output.name]
@@ -324,7 +326,7 @@ def _in_source(up: Floats, piece: Piece) -> Iterator[tuple[Floats, int]]:
 
 
 def gram(one: Floats, two: Floats) -> Doubles:
-    """Multiply a wide matrix by the transpose of another, with the sum in 64 bits.
+    """Multiply a wide matrix by the transpose of another, in 64 bits: columns may nearly cancel out.
 
     Pieces that are small enough keep OpenBLAS to one thread: several gain nothing here, and wait for each
     other many times as long on a machine that is busy.
@@ -335,11 +337,12 @@ def gram(one: Floats, two: Floats) -> Doubles:
     """
     import numpy as np
 
-    length = one.shape[1]
     step = max(_ONE_THREAD // (len(one) * len(two)), 16)
     total = np.zeros((len(one), len(two)))
-    for start in range(0, length, step):
-        total += one[:, start : start + step] @ two[:, start : start + step].T
+    for start in range(0, one.shape[1], step):
+        left = one[:, start : start + step].astype(np.float64)
+        right = left if two is one else two[:, start : start + step].astype(np.float64)
+        total += left @ right.T
     return total
 
 
