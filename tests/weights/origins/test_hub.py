@@ -262,6 +262,26 @@ def test_a_list_that_is_none_is_refused(server: Server, hub: Access, document: b
     assert codes(REPO, hub) == ["REMOTE_REFUSED"]
 
 
+def test_a_list_without_end_is_cut(server: Server, hub: Access) -> None:
+    """A repository with more files than are read is told, and the file can be named instead."""
+    rows = [{"rfilename": f"{number:0200}.png"} for number in range(20_000)]
+    server.answers[LIST.partition("?")[0]] = answer(json.dumps({"siblings": rows}).encode())
+    with opened(REPO, hub) as result:
+        assert isinstance(result, Unopened)
+        assert "more files than are listed" in result.findings[0].message
+        assert f"{REPO}:FILE" in result.findings[0].fix
+
+
+def test_names_of_strangers_are_printable(server: Server, hub: Access, sound: bytes) -> None:
+    """A file name can't send a terminal a command."""
+    name = "a\x1b[2J.safetensors"
+    server.answers[LIST.partition("?")[0]] = answer(json.dumps({"siblings": [{"rfilename": name}]}).encode())
+    server.answers[f"/{REPO}/resolve/main/a%1B%5B2J.safetensors"] = file(sound)
+    with opened(REPO, hub) as result:
+        assert isinstance(result, Opened)
+        assert result.file.isprintable()
+
+
 def test_odd_rows_of_a_list_are_passed_over(server: Server, hub: Access, sound: bytes) -> None:
     """Rows without a usable name or size do not keep the others from being seen."""
     rows = [3, {}, {"rfilename": 3}, {"rfilename": FILE, "size": -1, "lfs": {"sha256": 5}}]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,18 @@ def test_any_file_is_opened_or_told(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with opened(str(path), ACCESS) as result:
         assert isinstance(result, Opened) or result.findings
+
+
+def test_a_local_file_loads_nothing_for_the_network() -> None:
+    """A file on this machine is opened without the libraries for archives and networks."""
+    script = (
+        "import sys; from lorry.weights.origins.access import Access\n"
+        "from lorry.weights.origins.opening import opened\n"
+        f"with opened({__file__!r}, Access()): pass\n"
+        "print({'httpcore', 'h11', 'ssl', 'zipfile', 'gzip', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_a_name_that_loaders_skip_is_noticed(tmp_path: Path, sound: bytes) -> None:

@@ -24,7 +24,7 @@ from lorry.weights.origins.tar import BLOCK, looks_like_tar, tar_members
 from lorry.weights.origins.zip import ZipTable
 
 PIECE = 1 << 20  # bytes that are unpacked at a time
-_RESERVED = 1 << 28  # bytes of the disk that an unpacking leaves to others
+_RESERVED = 64 << 20  # bytes of the disk that an unpacking leaves to others
 
 #: Gives the bytes of an entry, opened for as long as the archive is.
 Reader = Callable[[ExitStack], ByteSource]

@@ -56,11 +56,11 @@ class FolderListing:
             below: list[tuple[str, Path]] = []
             for prefix, folder in level:
                 for entry in _scanned(folder):
-                    kind = _kind(entry)
-                    if kind == stat.S_IFDIR:
+                    size = _size(entry)
+                    if size is not None:
+                        found.append(Entry(prefix + entry.name, size))
+                    elif _is_own_folder(entry):
                         below.append((f"{prefix}{entry.name}/", Path(entry.path)))
-                    elif kind == stat.S_IFREG:
-                        found.append(Entry(prefix + entry.name, entry.stat().st_size))
                 if len(found) >= _FILES_AT_MOST:
                     return tuple(sorted(found[:_FILES_AT_MOST], key=lambda each: each.path))
             level = below
@@ -164,14 +164,21 @@ def _scanned(folder: Path) -> Iterator[os.DirEntry[str]]:
     yield from found
 
 
-def _kind(entry: os.DirEntry[str]) -> int:
-    """Tell a folder (not a linked one: it may lead round in circles) and a file (also a linked one)."""
+def _size(entry: os.DirEntry[str]) -> int | None:
+    """Give the size of a regular file, also of a linked one; `None` for everything else."""
     try:
-        if entry.is_dir(follow_symlinks=False):
-            return stat.S_IFDIR
-        return stat.S_IFREG if entry.is_file() else 0
+        status = entry.stat()
+    except OSError:  # a link to nowhere, or gone since
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _is_own_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell a folder that is no link: one of those may lead round in circles."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
     except OSError:
-        return 0
+        return False
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -14,6 +14,9 @@ from lorry.weights.catalogue import fault
 from lorry.weights.origins.access import HUB_URL, Access, server_of
 from lorry.weights.origins.addresses import forbidden
 
+#: Seconds for an address when another one is left: many machines have an IPv6 that leads nowhere.
+_QUICK = 3.0
+
 
 @dataclass(slots=True)
 class Gate:
@@ -99,8 +102,9 @@ class Gate:
         import httpcore
 
         failure: Exception | None = None
-        for address in self.addresses(host, port):
-            left = self.left(timeout)
+        found = self.addresses(host, port)
+        for number, address in enumerate(found, 1):
+            left = self.left(timeout if number == len(found) else min(timeout or _QUICK, _QUICK))
             try:
                 stream = httpcore.SyncBackend().connect_tcp(
                     address, port, left, local_address, socket_options

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lorry.model.report import Finding
-from lorry.weights.catalogue import StructureFault, fault
+from lorry.weights.catalogue import StructureFault, finding
 from lorry.weights.files.listing import READ_AT_MOST, Entry
 from lorry.weights.origins.entries import visible
 from lorry.weights.origins.head import Head, read_head
@@ -27,8 +27,8 @@ from lorry.weights.origins.reference import HubPlace
 from lorry.weights.origins.refusals import refused
 from lorry.weights.origins.web import Web
 
-#: Bytes of a list of files: some 250 for each, so that 60,000 fit.
-LIST_BYTES = 16_000_000
+#: Bytes of a list of files: some 250 for each, so that 16,000 fit. Hostile JSON takes 25 times the memory.
+LIST_BYTES = 4_000_000
 _MAIN = "main"
 
 
@@ -139,8 +139,14 @@ class HubListing:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or not isinstance(document.get("siblings"), list):
-            message = f"The Hub's answer about {self.subject()} is no list of files ({len(content):,} bytes)."
-            raise fault("REMOTE_REFUSED", message, subject=self.subject())
+            long = len(content) == LIST_BYTES
+            message = (
+                f"{self.subject()} has more files than are listed ({LIST_BYTES:,} bytes of names are read)."
+                if long
+                else f"The Hub's answer about {self.subject()} is no list of files ({len(content):,} bytes)."
+            )
+            fix = f"Name the file: `{self.place.repo}:FILE`." if long else None
+            raise StructureFault(finding("REMOTE_REFUSED", message, subject=self.subject(), fix=fix))
         return document
 
     def _siblings(self, document: Mapping[str, Any], prefix: str) -> list[Entry]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lorry.model.report import Finding
-from lorry.weights.catalogue import StructureFault, finding
+from lorry.weights.catalogue import StructureFault, finding, printable
 from lorry.weights.files.listing import Entry, Listing
 from lorry.weights.files.magic import recognise
 from lorry.weights.files.source import ByteSource, FileSource
@@ -120,7 +120,7 @@ def _archive(packed: FileSource, file: Path, kind: str, path: str, stack: ExitSt
             message = f"{packed.name} is a PyTorch pickle (zip), which Lorry never opens."
             chosen = finding("FILE_PICKLE", message, kind="zip")
         return Unopened(path, path, (chosen,))
-    shown = f"{path}:{chosen.path}"
+    shown = printable(f"{path}:{chosen.path}")  # a stranger named it
     source = listing.source(chosen.path)
     return _named(
         Opened(path, shown, source, listing, chosen.path, listing.source, disk=packed, chosen=chosen)
@@ -176,6 +176,7 @@ def _far(
     from lorry.weights.origins.head import size_findings
     from lorry.weights.origins.hub import HubListing
 
+    file = printable(file)
     wrong = size_findings(head, file)
     if wrong:
         return Unopened(path, file, wrong, head.source.size, head.revision)
@@ -226,7 +227,7 @@ def _no_other(inside: str) -> ByteSource:
 def _not_there(broken: StructureFault, place: HubPlace) -> tuple[Finding, ...]:
     """Say that no path of the name exists either, where the user may have meant one."""
     first, *rest = broken.findings
-    if place.short and first.code in ("REMOTE_NOT_FOUND", "REMOTE_PRIVATE"):
+    if place.short and first.code in ("REMOTE_NOT_FOUND", "REMOTE_PRIVATE", "REMOTE_UNREACHABLE"):
         message = f"{first.message} There is no file or folder {place.repo} here either."
         first = replace(first, message=message)
     return (first, *rest)
