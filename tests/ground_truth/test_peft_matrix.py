@@ -279,6 +279,20 @@ def test_a_real_folder_changes_a_real_models_answers_as_foretold(
     assert (float((after - before).abs().max()) > 0) == acts
 
 
+def test_a_whole_layer_is_taken_even_when_it_is_not_announced(tmp_path: Path) -> None:
+    """PEFT puts a whole lm_head straight into the base model, so it acts without modules_to_save."""
+    model = _real("LlamaForCausalLM", _TINY)
+    shapes = tensors([("model.layers.0.self_attn.q_proj", 64, 64)], 4)
+    zeros = {name: shape for name, shape in shapes.items() if "lora_A" in name}
+    fields = config(r=4, lora_alpha=8, target_modules=["model.layers.0.self_attn.q_proj"])
+    write_folder(tmp_path, {**zeros, f"{PREFIX}lm_head.weight": (128, 64)}, fields)
+    tokens = torch.arange(8)[None]
+    with torch.no_grad():
+        before = model(tokens).logits
+        after = load_folder(model, tmp_path)(tokens).logits
+    assert float((after - before).abs().max()) > 0
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [(None, "ValueError"), ("{", "JSONDecodeError"), ('{"r": 4}', "KeyError")],

@@ -126,7 +126,7 @@ def _vllm_refuses(text: TextAdapter, config: PeftConfig, fit: Fit | None) -> Ite
     odd += [tensor.name for _, tensor in text.whole if not tensor.name.endswith(".base_layer.weight")]
     if odd:
         number = counted(len(odd), "name")
-        yield f"{number} do not end in lora_A.weight or lora_B.weight, such as {some(odd, 1)}"
+        yield f"{number} with another end than lora_A.weight or lora_B.weight: {some(odd, 1)}"
     strange = sorted({word for m in modules if (word := m.name.rpartition(".")[2]) not in SERVED | _ENDS})
     if strange and (fit is None or fit.strangers):
         yield f"it applies no LoRA to {some(strange)}"
