@@ -28,7 +28,16 @@ from lorry.weights.loaders.text import predict_text
 from tests.weights.text import adapters
 from tools import text_families as written
 from tools.ground_truth.text import PREFIX, Loaded, load, load_folder, tensors, write_folder
-from tools.text_loaders import ALPHA, WRAPPINGS, config, text_families, tried_layers, wrapped
+from tools.text_loaders import (
+    ALPHA,
+    PAGE,
+    WRAPPINGS,
+    config,
+    page,
+    text_families,
+    tried_layers,
+    wrapped,
+)
 
 pytestmark = [pytest.mark.reference, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -84,6 +93,11 @@ def test_each_wrapping_does_what_is_foretold(known: Family) -> None:
         loaded = real(known, shapes, fields)
         same(foretold(known, shapes, fields), loaded)
         assert loaded.scales <= {float(ALPHA)}
+
+
+def test_the_page_says_what_the_tables_say() -> None:
+    """The published table is written from the loaders' tables."""
+    assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def usual(known: Family) -> tuple[Shapes, Fields]:
