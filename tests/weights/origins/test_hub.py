@@ -15,6 +15,7 @@ from lorry.weights.origins.head import HEAD_BYTES
 from lorry.weights.origins.opening import Opened, Unopened, opened
 from tests.weights.files import build, icons
 from tests.weights.origins.conftest import REPO, SHA
+from tests.weights.origins.packing import tar, zipped
 from tests.weights.origins.scripted import Server, answer, file, redirect
 
 FILE = "pytorch_lora_weights.safetensors"
@@ -270,6 +271,27 @@ def test_a_list_without_end_is_cut(server: Server, hub: Access) -> None:
         assert isinstance(result, Unopened)
         assert "more files than are listed" in result.findings[0].message
         assert f"{REPO}:FILE" in result.findings[0].fix
+
+
+def test_a_pickle_is_not_fetched(server: Server, hub: Access) -> None:
+    """PyTorch's own files are zip archives; they are told by their beginning, and not fetched."""
+    content = zipped({"archive/data.pkl": b"\x80\x02", "archive/data/0": bytes(HEAD_BYTES)})
+    server.answers[f"/{REPO}/resolve/main/a.bin"] = file(content)
+    with opened(f"{REPO}:a.bin", hub) as result:
+        assert isinstance(result, Opened)
+        assert result.source.reach == HEAD_BYTES
+    assert len(server.asked) == 1
+
+
+def test_an_archive_in_a_repository_is_opened(
+    server: Server, hub: Access, repository: Put, sound: bytes
+) -> None:
+    """An archive that is named in a repository is fetched at the commit that was seen first."""
+    repository({"trained.tar": tar({"a.safetensors": sound})})
+    with opened(f"{REPO}:trained.tar", hub) as result:
+        assert isinstance(result, Opened)
+        assert (result.inside, result.revision, result.deep) == ("a.safetensors", SHA, True)
+    assert server.paths == [f"/{REPO}/resolve/{name}/trained.tar" for name in ("main", SHA)]
 
 
 def test_names_of_strangers_are_printable(server: Server, hub: Access, sound: bytes) -> None:

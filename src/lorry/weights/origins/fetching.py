@@ -11,7 +11,6 @@ from lorry.errors import WeightsRejected
 from lorry.model.report import Finding, WeightsReport, WeightsSummary
 from lorry.weights.catalogue import StructureFault
 from lorry.weights.files.listing import Listing
-from lorry.weights.files.magic import recognise
 from lorry.weights.files.source import FileSource
 from lorry.weights.origins.access import Access, without_secrets
 from lorry.weights.origins.entries import Stated, danger
@@ -70,8 +69,7 @@ def _unpacked(file: Path, name: str, stack: ExitStack) -> Path:
     """Unpack what is an archive; give everything else as it is."""
     with FileSource(file, name=name) as source:
         kind = archive_kind(source)
-        foreign = recognise(source) if kind else None
-    if kind is None or (foreign is not None and foreign[0] == "pickle"):
+    if kind is None:
         return file
     from lorry.weights.origins.archive import open_archive, private_folder, unpack
 

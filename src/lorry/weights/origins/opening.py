@@ -17,7 +17,6 @@ from urllib.parse import unquote, urlsplit
 from lorry.model.report import Finding
 from lorry.weights.catalogue import StructureFault, finding, printable
 from lorry.weights.files.listing import Entry, Listing
-from lorry.weights.files.magic import recognise
 from lorry.weights.files.source import ByteSource, FileSource
 from lorry.weights.origins.access import Access, without_secrets
 from lorry.weights.origins.folder import BESIDE, FolderListing, is_folder, name_finding
@@ -97,9 +96,7 @@ def _file(file: Path, name: str, path: str, stack: ExitStack) -> Opened | Unopen
     source = stack.enter_context(FileSource(file, name=name))
     kind = archive_kind(source)
     if kind is not None:
-        foreign = recognise(source)
-        if foreign is None or foreign[0] != "pickle":  # PyTorch's own files are zip archives too
-            return _archive(source, file, kind, path, stack)
+        return _archive(source, file, kind, path, stack)
     folder = file.parent
 
     def another(inside: str) -> ByteSource:
@@ -142,11 +139,11 @@ def _hub(place: HubPlace, path: str, access: Access, stack: ExitStack) -> Opened
             chosen = choice
         inside = chosen.path if chosen else str(place.file)
         head = listing.head(inside)
+        if archive_kind(head.source) is not None:
+            fetched = _fetched_archive(listing.web, listing.address(inside), head.source.name, path, stack)
+            return replace(fetched, revision=listing.revision)
     except StructureFault as broken:
         return Unopened(path, path, _not_there(broken, place), revision=listing.revision)
-    name = head.source.name
-    if archive_kind(head.source) is not None:
-        return _fetched_archive(listing.web, listing.address(inside), name, path, stack)
     return _far(head, path, listing.subject(inside), listing, inside, chosen)
 
 
