@@ -180,6 +180,13 @@ def test_an_archive_at_an_address_is_opened(server: Server, sound: bytes) -> Non
     assert len(server.asked) == 2
 
 
+def test_a_number_at_an_address_becomes_a_name(server: Server, sound: bytes) -> None:
+    """A link that ends with a number gives a file that loaders take for weights."""
+    server.answers["/download/12345"] = file(sound)
+    with fetched(f"{server.url}/download/12345?token=s3cret", Access(allow_private=True)) as found:
+        assert found.name == "weights.safetensors"
+
+
 def test_a_name_at_an_address_is_no_path(server: Server, sound: bytes) -> None:
     """The last part of a link may be anything; it never says where a file is written."""
     access = Access(allow_private=True)

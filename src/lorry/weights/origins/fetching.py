@@ -114,8 +114,8 @@ def _from_web(address: WebAddress, path: str, access: Access, stack: ExitStack) 
 
     parts = urlsplit(address.url)
     name = unquote(parts.path.rpartition("/")[2]).rpartition("/")[2]
-    if danger(Stated(name, "file", 0)) is not None or len(name.encode()) > _LONG:
-        name = _UNNAMED
+    if danger(Stated(name, "file", 0)) is not None or len(name.encode()) > _LONG or "." not in name:
+        name = _UNNAMED  # `/download/12345` and worse: nothing that a loader would take for weights
     target = private_folder(stack) / name
     save(stack.enter_context(Web(access)), address.url, target, name, path)
     return _unpacked(target, name, stack)
