@@ -53,7 +53,7 @@ class Kind:
 
 
 def _numbers(
-    hidden: int, feed: int, layers: int, heads: int, kv: int, vocabulary: int, head: int | None = None
+    hidden: int, feed: int, layers: int, heads: int, kv: int, vocabulary: int, *, head: int | None = None
 ) -> dict[str, Any]:
     """Name the numbers of a config.json as transformers does."""
     found = {
@@ -163,13 +163,13 @@ KINDS = (
     Kind(
         "Llama 3.2 1B",
         "LlamaForCausalLM",
-        _numbers(2048, 8192, 16, 32, 8, 128256, 64),
+        _numbers(2048, 8192, 16, 32, 8, 128256, head=64),
         _of("meta-llama", {"Llama-3.2-1B": LLAMA32, "Llama-3.2-1B-Instruct": LLAMA32}),
     ),
     Kind(
         "Llama 3.2 3B",
         "LlamaForCausalLM",
-        _numbers(3072, 8192, 28, 24, 8, 128256, 128),
+        _numbers(3072, 8192, 28, 24, 8, 128256, head=128),
         _of("meta-llama", {"Llama-3.2-3B": LLAMA32, "Llama-3.2-3B-Instruct": LLAMA32}),
     ),
     _qwen25("0.5B", APACHE, 896, 4864, 24, 14, 2, 151936),
@@ -189,7 +189,7 @@ KINDS = (
         "Qwen3 30B-A3B",
         "Qwen3MoeForCausalLM",
         {
-            **_numbers(2048, 6144, 48, 32, 4, 151936, 128),
+            **_numbers(2048, 6144, 48, 32, 4, 151936, head=128),
             "moe_intermediate_size": 768, "num_experts": 128, "num_experts_per_tok": 8,
         },
         _of("Qwen", {
@@ -213,13 +213,13 @@ KINDS = (
     Kind(
         "Mistral Nemo 12B",
         "MistralForCausalLM",
-        _numbers(5120, 14336, 40, 32, 8, 131072, 128),
+        _numbers(5120, 14336, 40, 32, 8, 131072, head=128),
         _of("mistralai", dict.fromkeys(("Mistral-Nemo-Base-2407", "Mistral-Nemo-Instruct-2407"), APACHE)),
     ),
     Kind(
         "Mistral Small 24B",
         "MistralForCausalLM",
-        _numbers(5120, 32768, 40, 32, 8, 131072, 128),
+        _numbers(5120, 32768, 40, 32, 8, 131072, head=128),
         _of("mistralai", dict.fromkeys(
             ("Mistral-Small-24B-Base-2501", "Mistral-Small-24B-Instruct-2501"), APACHE)),
     ),
@@ -311,8 +311,10 @@ def templates(layers: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
             raise ValueError(f"{name} differs from its neighbours")
     made = {}
     for words, (low, high, shape) in spans.items():
-        ranges = iter(zip(low, high, strict=True))
-        made[re.sub(r"\*", lambda _, ranges=ranges: "[{}-{}]".format(*next(ranges)), words)] = list(shape)
+        name = words
+        for least, most in zip(low, high, strict=True):
+            name = name.replace("*", f"[{least}-{most}]", 1)
+        made[name] = list(shape)
     return made
 
 
