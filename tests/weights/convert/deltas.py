@@ -1,4 +1,4 @@
-"""What a file adds to its base model, computed from the file alone: nothing of the code under test takes part.
+"""What a file adds to its base model, computed from the file alone; no code under test takes part.
 
 A layer of FLUX.1 has 28 million weights, so its difference is looked at through a few random inputs: two
 differences that give the same outputs for them are the same.

@@ -25,7 +25,7 @@ def source(tensors: Tensors) -> dict[str, np.ndarray]:
 
 
 def test_1_fused_layers_of_flux1_are_split(tmp_path: Path) -> None:
-    """qkv and linear1 become the layers of diffusers; the matrix at the input is shared, the other one cut."""
+    """Fused qkv and linear1 become diffusers' layers: they share the matrix at the input."""
     tensors = joined(
         [
             pair("diffusion_model.double_blocks.3.img_attn.qkv", 3072, 9216, seed=1),
@@ -78,7 +78,7 @@ def test_4_adapter_names_leave_the_keys(tmp_path: Path, word: str) -> None:
 
 @pytest.mark.parametrize(("alpha", "words"), [(1.0, "exact"), (8.0, "exact"), (3.0, "rounded to BF16")])
 def test_5_alpha_is_multiplied_in(tmp_path: Path, alpha: float, words: str) -> None:
-    """alpha / rank goes into the matrix at the output: exact for powers of two, else by half a last bit."""
+    """Strength goes into the matrix at the output: exact for powers of two, else by half a last bit."""
     tensors = pair(f"transformer.{TO_Q[0]}", *TO_Q[1:], alpha=alpha, words=KOHYA, dtype="BF16")
     done, after = run(tmp_path, tensors, base="flux1")
     assert set(after) == {f"transformer.{TO_Q[0]}.lora_{matrix}.weight" for matrix in "AB"}
@@ -137,19 +137,54 @@ def test_8_z_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "base", "layer"),
     [
-        ("lora_unet_transformer_blocks_5_attn1_to_q", (2048, 2048), "ltx-2b", "transformer_blocks.5.attn1.to_q"),
-        ("lora_unet_joint_blocks_3_x_block_mlp_fc1", (1536, 6144), "sd3-medium", "transformer_blocks.3.ff.net.0.proj"),
-        ("lora_transformer_transformer_blocks_0_norm1_linear", (3072, 18432), "flux1", "transformer_blocks.0.norm1.linear"),
-        ("lycoris_transformer_blocks_0_norm1_linear", (3072, 18432), "flux1", "transformer_blocks.0.norm1.linear"),
-        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q", (640, 640), "sdxl", "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"),
-        ("transformer.double_blocks.0.img_attn.qkv.1", (3072, 3072), "flux1", "transformer_blocks.0.attn.to_k"),
-        ("double_blocks.0.processor.proj_lora2", (3072, 3072), "flux1", "transformer_blocks.0.attn.to_add_out"),
+        (
+            "lora_unet_transformer_blocks_5_attn1_to_q",
+            (2048, 2048),
+            "ltx-2b",
+            "transformer_blocks.5.attn1.to_q",
+        ),
+        (
+            "lora_unet_joint_blocks_3_x_block_mlp_fc1",
+            (1536, 6144),
+            "sd3-medium",
+            "transformer_blocks.3.ff.net.0.proj",
+        ),
+        (
+            "lora_transformer_transformer_blocks_0_norm1_linear",
+            (3072, 18432),
+            "flux1",
+            "transformer_blocks.0.norm1.linear",
+        ),
+        (
+            "lycoris_transformer_blocks_0_norm1_linear",
+            (3072, 18432),
+            "flux1",
+            "transformer_blocks.0.norm1.linear",
+        ),
+        (
+            "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q",
+            (640, 640),
+            "sdxl",
+            "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
+        ),
+        (
+            "transformer.double_blocks.0.img_attn.qkv.1",
+            (3072, 3072),
+            "flux1",
+            "transformer_blocks.0.attn.to_k",
+        ),
+        (
+            "double_blocks.0.processor.proj_lora2",
+            (3072, 3072),
+            "flux1",
+            "transformer_blocks.0.attn.to_add_out",
+        ),
     ],
-)  # fmt: skip
+)
 def test_9_any_spelling_through_the_table(
     tmp_path: Path, name: str, size: tuple[int, int], base: str, layer: str
 ) -> None:
-    """Flattened, split and attention-processor names become the layer that the family's table has for them."""
+    """Flattened, split and attention-processor names become layers of the table."""
     words = ("down", "up") if ".processor." in name else KOHYA
     tensors = pair(name, *size, alpha=None if ".processor." in name else 4.0, words=words)
     _, after = run(tmp_path, tensors, base=base)
@@ -200,7 +235,7 @@ def test_10_the_config_in_the_header_goes_into_the_weights(tmp_path: Path) -> No
     ],
 )
 def test_10_every_way_of_stating_strength_in_the_header(tmp_path: Path, config: str, scale: float) -> None:
-    """Rank-stabilised scales, a rank that the tensors contradict, and patterns are read as peft means them."""
+    """Rank-stabilised scales, a rank that the tensors contradict, and patterns are read as peft does."""
     tensors = pair(f"transformer.{TO_Q[0]}", *TO_Q[1:], rank=4)
     _, after = run(tmp_path, tensors, {"lora_adapter_metadata": config})
     assert close(
@@ -329,7 +364,7 @@ def test_reverse_layers_with_one_input_matrix_keep_the_rank(tmp_path: Path) -> N
     before = source(tensors)
     assert set(after) == set(before)
     assert all(np.array_equal(after[name], before[name]) for name in before)
-    half = {name: made for name, made in pair(f"transformer.{BLOCK}.attn.to_k", 3072, 3072).items()}
+    half = pair(f"transformer.{BLOCK}.attn.to_k", 3072, 3072)
     _, after = run(tmp_path / "half", half, to="comfyui")
     found = seen(after, "diffusion_model.double_blocks.0.img_attn.qkv")
     assert not found[:3072].any()

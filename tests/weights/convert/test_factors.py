@@ -44,8 +44,11 @@ def test_lokr_of_factors_of_factors(seed: int, r1: int, r2: int) -> None:
     """Factors that are products themselves have their ranks multiplied, and no more."""
     rng = np.random.default_rng(seed)
     tensors = {
-        "w1_a": stored(rng, 4, r1), "w1_b": stored(rng, r1, 4), "w2_a": stored(rng, 6, r2), "w2_b": stored(rng, r2, 5),
-    }  # fmt: skip
+        "w1_a": stored(rng, 4, r1),
+        "w1_b": stored(rng, r1, 4),
+        "w2_a": stored(rng, 6, r2),
+        "w2_b": stored(rng, r2, 5),
+    }
     pair = from_kronecker(kronecker(tensors, 0.5), 100)
     one, two = (tensors[f"{w}_a"].values @ tensors[f"{w}_b"].values for w in ("w1", "w2"))
     assert pair.rank == r1 * r2
@@ -84,9 +87,11 @@ def test_loha(outputs: int, inputs: int, rank: int, seed: int) -> None:
     """(w1_a w1_b) ∘ (w2_a w2_b) is a LoRA of the squared rank."""
     rng = np.random.default_rng(seed)
     tensors = {
-        "w1_a": stored(rng, outputs, rank), "w1_b": stored(rng, rank, inputs),
-        "w2_a": stored(rng, outputs, rank), "w2_b": stored(rng, rank, inputs),
-    }  # fmt: skip
+        "w1_a": stored(rng, outputs, rank),
+        "w1_b": stored(rng, rank, inputs),
+        "w2_a": stored(rng, outputs, rank),
+        "w2_b": stored(rng, rank, inputs),
+    }
     pair = from_hadamard(tensors, 2.0)
     one, two = (tensors[f"{w}_a"].values @ tensors[f"{w}_b"].values for w in ("w1", "w2"))
     assert pair.rank == rank**2
@@ -110,7 +115,7 @@ def test_loha_of_convolutions() -> None:
 
 
 def test_tucker() -> None:
-    """up · mid · down of a convolution keeps its rank."""
+    """Multiplied out, up · mid · down of a convolution keeps its rank."""
     rng = np.random.default_rng(5)
     down, mid, up = stored(rng, 2, 5, 1, 1), stored(rng, 2, 2, 3, 3), stored(rng, 4, 2, 1, 1)
     pair = from_tucker(down, mid, up, 0.5)

@@ -62,7 +62,7 @@ def test_64_bits_are_rounded_once(value: float) -> None:
 
 
 def test_64_bits_that_two_roundings_get_wrong() -> None:
-    """Just above the middle between two bfloat16s the upper one is nearest, though 32 bits lie in the middle."""
+    """Just above the middle between two bfloat16s the upper one is nearest, not so in 32 bits."""
     value = 1 + 2**-8 + 2**-40
     assert int(encode(np.array([value], "<f4"), "BF16")[0]) == 0x3F80  # what rounding twice gives
     assert int(encode(decode(np.array([value], "<f8"), "F64"), "BF16")[0]) == 0x3F81

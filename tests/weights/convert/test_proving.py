@@ -65,9 +65,13 @@ def result_of(files: Files, plan: Plan) -> Result:
 @pytest.mark.parametrize("layout", [Layout.DIFFUSERS, Layout.COMFYUI, Layout.KOHYA])
 def test_what_the_recipe_makes_is_accepted(tmp_path: Path, layout: Layout) -> None:
     """Without a change every layout keeps every norm to the last bits."""
-    losses, change = judge(tmp_path, lambda files: None, layout)
+    losses, change = judge(tmp_path, _nothing, layout)
     assert losses is None
     assert change < 1e-6
+
+
+def _nothing(files: Files) -> None:
+    """Change nothing."""
 
 
 def scaled(name: str, factor: float) -> Callable[[Files], object]:
@@ -124,14 +128,14 @@ def test_a_wrong_recipe_is_found(tmp_path: Path, wrong: str) -> None:
 @pytest.mark.parametrize("factor", [0.5, 0.97, 1.03, 2.0])
 def test_a_changed_strength_is_found_behind_the_rounding_of_bfloat16(tmp_path: Path, factor: float) -> None:
     """Rounding is allowed for, and three hundredths more are still told from it."""
-    judge(tmp_path, lambda files: None, dtype="bf16")
+    judge(tmp_path, _nothing, dtype="bf16")
     with pytest.raises(StrengthChanged):
         judge(tmp_path, scaled(f"{MLP}.lora_B.weight", factor), dtype="bf16")
 
 
 def test_an_alpha_that_was_left_out_is_found(tmp_path: Path) -> None:
     """In kohya's layout the strength is stated, and a wrong statement is a changed strength."""
-    judge(tmp_path, lambda files: None, Layout.KOHYA)
+    judge(tmp_path, _nothing, Layout.KOHYA)
     with pytest.raises(StrengthChanged, match="1 of 3 modules"):
         judge(tmp_path, lambda files: files.pop("lora_unet_double_blocks_3_img_mlp_0.alpha"), Layout.KOHYA)
 
@@ -143,8 +147,8 @@ def test_a_missing_tensor_is_found(tmp_path: Path) -> None:
 
 
 def test_a_cut_rank_of_the_wrong_strength_is_found(tmp_path: Path) -> None:
-    """The best lower rank is a projection: another strength of it is told, though something is missing anyway."""
-    losses, _ = judge(tmp_path, lambda files: None, rank=1, lossy=True)
+    """The best lower rank is a projection; another strength of it is told, whatever is missing."""
+    losses, _ = judge(tmp_path, _nothing, rank=1, lossy=True)
     assert losses is not None
     assert len(losses.modules) == 3
     for factor in (0.9, 1.1):
@@ -163,16 +167,17 @@ def test_a_cut_rank_of_the_wrong_strength_is_found(tmp_path: Path) -> None:
 def test_no_strength_is_refused_that_did_not_change(
     tmp_path: Path, seed: int, alpha: float, dtype: str, layout: Layout, opposed: bool
 ) -> None:
-    """Whatever strength, type and layout: rounding alone is never a changed strength, not even of columns
-    that cancel each other out, whose product is far smaller than they are."""
+    """Rounding alone is never a changed strength, not even of columns that nearly cancel each other out."""
     rng = np.random.default_rng(seed)
     down, up = rng.normal(size=(2, 64)) * 0.1, rng.normal(size=(3072, 2)) * 0.1
     if opposed:
         down[1], up[:, 1] = down[0], -up[:, 0] * (1 + 1e-3 * rng.normal(size=3072))
     name = "lora_unet_img_in"
     tensors = {
-        f"{name}.lora_down.weight": stored(down), f"{name}.lora_up.weight": stored(up), f"{name}.alpha": scalar(alpha),
-    }  # fmt: skip
+        f"{name}.lora_down.weight": stored(down),
+        f"{name}.lora_up.weight": stored(up),
+        f"{name}.alpha": scalar(alpha),
+    }
     wanted = Options(to=layout, base="flux1", dtype=dtype)
     source = given_of(build(tensors), wanted)
     plan = plan_for(source, wanted)

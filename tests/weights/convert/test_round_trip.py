@@ -59,7 +59,7 @@ def adapters(draw: st.DrawFn) -> tuple[str, Tensors, list[str]]:
 )
 @given(adapters(), st.sampled_from(["kohya", "comfyui", "peft", "diffusers"]))
 def test_there_and_back(drawn: tuple[str, Tensors, list[str]], layout: str) -> None:
-    """diffusers → another layout → diffusers gives equal differences, but for the last bits of the type."""
+    """From diffusers to another layout and back, differences are equal but for the last bits."""
     key, tensors, modules = drawn
     with tempfile.TemporaryDirectory() as folder:
         source = save(Path(folder) / "x.safetensors", tensors)
@@ -76,7 +76,7 @@ def test_there_and_back(drawn: tuple[str, Tensors, list[str]], layout: str) -> N
 
 @pytest.mark.parametrize("key", [key for key in PICTURES if (found := family(key)) and found.native])
 def test_every_original_name_of_a_family_comes_back(key: str, tmp_path: Path) -> None:
-    """Each fused or renamed layer of a family, from ComfyUI's layout to diffusers and back, keeps every bit."""
+    """Each fused or renamed layer of a family, to diffusers and back, keeps every bit."""
     known = family(key)
     assert known is not None
     sizes = {name: (inputs, outputs) for name, inputs, outputs in layers_of(key)}

@@ -109,9 +109,14 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_taken_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     """What somebody puts there while a conversion runs stays."""
     target = tmp_path / "y.safetensors"
-    with pytest.raises(OptionInvalid, match="there already"), staged([target], force=False) as stage:
-        (stage / "y.safetensors").write_bytes(b"ours")
-        target.write_bytes(b"theirs")
+
+    def slowly() -> None:
+        with staged([target], force=False) as stage:
+            (stage / "y.safetensors").write_bytes(b"ours")
+            target.write_bytes(b"theirs")
+
+    with pytest.raises(OptionInvalid, match="there already"):
+        slowly()
     assert target.read_bytes() == b"theirs"
     assert left(tmp_path) == ["y.safetensors"]
     assert len(list(tmp_path.iterdir())) == 1
@@ -125,7 +130,7 @@ def test_folders_that_were_made_for_nothing_go_again(tmp_path: Path) -> None:
 
 
 def test_a_folder_gets_the_names_that_loaders_look_for(tmp_path: Path) -> None:
-    """diffusers' own name for its layout, the source's for the others without words that diffusers skips."""
+    """A layout's own name where it has one, else the source's without words that diffusers skips."""
     source = save(tmp_path / "my_checkpoint_3.safetensors", ONE)
     names = {
         Layout.DIFFUSERS: ["pytorch_lora_weights.safetensors"],
@@ -139,7 +144,7 @@ def test_a_folder_gets_the_names_that_loaders_look_for(tmp_path: Path) -> None:
 
 def test_a_peft_adapter_is_no_single_file(tmp_path: Path) -> None:
     """Without its configuration PEFT can't load it, so a folder has to be named."""
-    with pytest.raises(OptionInvalid, match="adapter_config.json"):
+    with pytest.raises(OptionInvalid, match=r"adapter_config\.json"):
         convert(save(tmp_path / "x.safetensors", ONE), tmp_path / "y.safetensors", Options(to=Layout.PEFT))
 
 
@@ -154,19 +159,44 @@ def test_a_result_with_errors_is_not_kept(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Tensors, str, str]] = {
-    "dora": (joined([icons(), {"transformer.transformer_blocks.0.attn.to_q.lora_magnitude_vector": noise(256)}]),
-             "magnitudes", "merge"),
-    "control": (joined([icons(), {"transformer.transformer_blocks.0.attn.to_q.lora_B.bias": noise(256)}]), "biases", "merge"),
+    "dora": (
+        joined([icons(), {"transformer.transformer_blocks.0.attn.to_q.lora_magnitude_vector": noise(256)}]),
+        "magnitudes",
+        "merge",
+    ),
+    "control": (
+        joined([icons(), {"transformer.transformer_blocks.0.attn.to_q.lora_B.bias": noise(256)}]),
+        "biases",
+        "merge",
+    ),
     "oft": ({"lycoris_transformer_blocks_0_attn_to_q.oft_blocks": noise(4, 4, 4)}, "another kind", "merge"),
-    "one matrix": ({k: v for k, v in icons().items() if k != "transformer.transformer_blocks.0.attn.to_q.lora_A.weight"},
-                   "without both matrices", "--lossy"),
-    "two ranks": ({**icons(), "transformer.transformer_blocks.0.attn.to_q.lora_B.weight": noise(256, 3)},
-                  "can't be multiplied", "trainer"),
-    "unknown layer": (joined([icons(), pair("transformer.nothing.like.it", 8, 8)]), "no layer for", "--lossy"),
-    "whole numbers": ({k: noise(*v.shape, dtype="I8") for k, v in icons().items()}, "can't be decoded", "bfloat16"),
+    "one matrix": (
+        {k: v for k, v in icons().items() if k != "transformer.transformer_blocks.0.attn.to_q.lora_A.weight"},
+        "without both matrices",
+        "--lossy",
+    ),
+    "two ranks": (
+        {**icons(), "transformer.transformer_blocks.0.attn.to_q.lora_B.weight": noise(256, 3)},
+        "can't be multiplied",
+        "trainer",
+    ),
+    "unknown layer": (
+        joined([icons(), pair("transformer.nothing.like.it", 8, 8)]),
+        "no layer for",
+        "--lossy",
+    ),
+    "whole numbers": (
+        {k: noise(*v.shape, dtype="I8") for k, v in icons().items()},
+        "can't be decoded",
+        "bfloat16",
+    ),
     "no adapter": ({"decoder.weight": noise(4, 4)}, "none of an adapter", "lorry check"),
-    "no strength": (pair("transformer.transformer_blocks.0.attn.to_q", 256, 256, alpha=0.0), "has 0", "trainer"),
-}  # fmt: skip
+    "no strength": (
+        pair("transformer.transformer_blocks.0.attn.to_q", 256, 256, alpha=0.0),
+        "has 0",
+        "trainer",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)

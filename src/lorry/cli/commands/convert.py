@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from lorry.cli.options import Output
 
+if TYPE_CHECKING:
+    from lorry.weights.origins.access import Access
+
 _FLAG = Parameter(negative="", show_default=False)
 
 
 def convert(
-    source: Path,
+    source: str,
     /,
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"))],
@@ -35,7 +39,8 @@ def convert(
     Exit status: 0 written, 1 not written, 2 wrong usage.
 
     Args:
-        source: A .safetensors file, or the folder that holds it.
+        source: A .safetensors file, a folder or archive that holds it, a Hub repository
+            (`owner/name[@revision][:file]`) or an https address.
         out: The .safetensors file to write, or the folder to put it in.
         to: The layout (default: diffusers for pictures, peft for text).
         base: The base model that it was trained for, where that can't be told.
@@ -53,6 +58,7 @@ def convert(
     from lorry.cli.converting import conversion_lines
     from lorry.weights.convert.conversion import convert as convert_weights
     from lorry.weights.convert.options import Layout, Options
+    from lorry.weights.origins.fetching import fetched
 
     options = Options(
         to=None if to is None else Layout(to),
@@ -65,6 +71,18 @@ def convert(
         drop_text_encoders=drop_text_encoders,
         force=force,
     )
-    done = convert_weights(source, out, options)
+    with fetched(source, _access()) as here:
+        done = convert_weights(here, out, options)
+    if done.before.path != source:  # a private folder that is gone by now
+        done = replace(done, before=replace(done.before, path=source, file=here.name))
     output.out(done.as_dict(), conversion_lines(done))
     return 0
+
+
+def _access() -> Access:
+    """Say what may be asked for a source that is not on this machine."""
+    from lorry.settings import read_settings
+    from lorry.weights.origins.access import Access
+
+    settings = read_settings()
+    return Access(settings.hub_url, settings.hub_token, settings.allow_private_addresses)
