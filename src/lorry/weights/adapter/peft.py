@@ -65,7 +65,7 @@ def judge_peft(
         newer = sorted(set(config.fields) - PEFT_FIELDS)
         if newer:
             message = f"{FILE} has {some(newer)}, which PEFT 0.21 does not know."
-            yield finding("META_NEWER_PEFT", message, subject=FILE, fields=newer)
+            yield finding("META_NEWER_PEFT", message, subject=FILE, fields=newer[:50])
     yield from _servers(text, config)
 
 
@@ -83,10 +83,10 @@ def _names(text: TextAdapter, outcome: Outcome) -> Iterator[Finding]:
     if named:
         does = "PEFT loads them" if named[0].adapter == "default" else "PEFT ignores them"
         message = (
-            f"{counted(len(named), 'module')} with the adapter name {named[0].adapter!r} left in the keys; "
+            f"{counted(len(named), 'module')} with the adapter name {str(named[0].adapter)[:40]!r} left in the keys; "
             f"{does}, and servers such as vLLM refuse the file."
         )
-        yield finding("KEYS_ADAPTER_NAME", message, subject=named[0].name, modules=len(named))
+        yield finding("KEYS_ADAPTER_NAME", message, subject=some([named[0].name]), modules=len(named))
 
 
 def _type(config: PeftConfig) -> Iterator[Finding]:
@@ -128,10 +128,12 @@ def _ranks(text: TextAdapter, config: PeftConfig) -> Iterator[Finding]:
     if torn:
         module, stated = torn[0]
         message = (
-            f"{FILE} says rank {stated}, but {module.name} has rank {module.rank} "
+            f"{FILE} says rank {stated}, but {some([module.name])} has rank {module.rank} "
             f"({len(torn)} of {counted(len(text.adapter.denoiser), 'module')} differ); PEFT refuses the file."
         )
-        yield finding("PEFT_CONFIG_FIELDS", message, subject=module.name, expected=stated, found=module.rank)
+        yield finding(
+            "PEFT_CONFIG_FIELDS", message, subject=some([module.name]), expected=stated, found=module.rank
+        )
 
 
 def _agreement(text: TextAdapter, config: PeftConfig) -> Iterator[Finding]:
@@ -180,8 +182,8 @@ def _base(config: PeftConfig) -> Iterator[Finding]:
     if name is None:
         yield finding("PEFT_BASE_LOCAL", f"{FILE} names no base model.", subject="base_model_name_or_path")
     elif COPY.search(name):
-        message = f"{FILE} names {name}, a quantised copy, as the base model."
-        yield finding("PEFT_BASE_LOCAL", message, subject="base_model_name_or_path", found=name)
+        message = f"{FILE} names {name[:120]}, a quantised copy, as the base model."
+        yield finding("PEFT_BASE_LOCAL", message, subject="base_model_name_or_path", found=name[:200])
     elif _LOCAL.search(name) or not _PUBLIC.match(name):
         message = f"{FILE} names the local path {name[:120]} as the base model."
         yield finding("PEFT_BASE_LOCAL", message, subject="base_model_name_or_path", found=name[:200])

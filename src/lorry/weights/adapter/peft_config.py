@@ -19,6 +19,7 @@ COPY = re.compile(
     r"-(?:unsloth-)?bnb-(?:4|8)bit$|-(?:awq|gptq)(?:-|$)|-(?:int|fp)(?:4|8)$|-gguf$", re.IGNORECASE
 )
 
+_DEEPEST = 40  # parts of a name
 _LONGEST = 1_000_000  # characters of a config; the largest rank patterns have some 50,000
 
 
@@ -149,9 +150,11 @@ def read_config(text: str | None) -> PeftConfig:
 
 def _tails(name: str) -> Iterator[str]:
     """What PEFT's lists may call a module: its whole name, or its end behind any dot."""
-    while name:
-        yield name
+    yield name
+    # The deepest real names have some 20 parts; a stranger's may have a million.
+    for _ in range(min(name.count("."), _DEEPEST)):
         _, _, name = name.partition(".")
+        yield name
 
 
 def _words(value: object) -> tuple[str, ...] | None:

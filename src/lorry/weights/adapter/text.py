@@ -29,6 +29,7 @@ _PICTURE = re.compile(
     r"(?:^|\.)(?:\w*transformer_blocks|(?:double|single)_blocks|(?:down|up|mid|input|middle|output)_blocks?"
     r"|joint_blocks|attentions)\."
 )
+_PREFIXES = re.compile(r"(?:base_model\.model\.)*")
 _HEADS = ("layers.", "embed_tokens", "norm.")
 _EMBEDDING = {"lora_embedding_A": Role.DOWN, "lora_embedding_B": Role.UP}
 
@@ -104,9 +105,9 @@ def plain_name(name: str) -> tuple[str, int, bool]:
     Returns:
         The plain name, how often `base_model.model.` stood before it, and whether it had its own head.
     """
-    times = 0
-    while name.startswith(PREFIX):
-        name, times = name[len(PREFIX) :], times + 1
+    wrapped = _PREFIXES.match(name)
+    length = wrapped.end() if wrapped else 0
+    name, times = name[length:], length // len(PREFIX)
     # Before transformers 4.52 the text part of a model that sees was called `language_model.model`.
     if name.startswith("language_model."):
         rest = name.removeprefix("language_model.")

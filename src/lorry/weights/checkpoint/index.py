@@ -29,7 +29,7 @@ MOST_SHARDS = 500
 _SHARD = re.compile(r"^(.+)-(\d{5})-of-(\d{5})\.safetensors$")
 _INDEX = ".safetensors.index.json"
 _SINGLE = ("model.safetensors", "diffusion_pytorch_model.safetensors")
-_NAME = re.compile(r"^[\w.-][\w. -]{0,199}\.safetensors$")
+_NAME = re.compile(r"[\w.-][\w. -]{0,199}\.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,11 @@ def read_index(name: str, source: ByteSource) -> ShardIndex:
         if not isinstance(file, str):
             return _useless(f"{name} gives {some([tensor])} no file's name.", name)
         files.add(file)
-    climbing = sorted(file for file in files if not _NAME.match(file) or ".." in file)
+    climbing = sorted(file for file in files if not _NAME.fullmatch(file) or ".." in file)
     if climbing:
         number = counted(len(climbing), "file")
         message = f"{name} names {number} that can't lie beside it: {some(climbing)}; none of them is opened."
-        return _useless(message, name, files=climbing[:20])
+        return _useless(message, name, files=[some([file]) for file in climbing[:20]])
     if len(files) > MOST_SHARDS:
         message = f"{name} names {len(files):,} files; at most {MOST_SHARDS} are read."
         return _useless(message, name, files=len(files))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lorry.errors import SourceNotFound
 from lorry.model.report import Finding
@@ -90,9 +91,7 @@ def compare(index: ShardIndex, shards: Shards) -> Iterator[Finding]:
     ):
         if names:
             message = f"{counted(len(names), 'tensor')} {said}: {some(names, 3)}."
-            yield finding(
-                "SHARD_MISMATCH", message, subject=names[0], tensors=names[:_NAMED], count=len(names)
-            )
+            yield finding("SHARD_MISMATCH", message, **_named(names))
     whole = not shards.unread and not absent and not extra
     if index.total and whole and abs(index.total - shards.size) > _TOLERANCE * shards.size:
         message = f"The index counts {index.total:,} bytes, and the tensors have {shards.size:,}."
@@ -110,7 +109,13 @@ def duplicates(shards: Shards) -> Iterator[Finding]:
     if shards.twice:
         names = shards.twice
         message = f"{counted(len(names), 'tensor')} lie in more than one file: {some(names, 3)}."
-        yield finding("SHARD_MISMATCH", message, subject=names[0], tensors=names[:_NAMED], count=len(names))
+        yield finding("SHARD_MISMATCH", message, **_named(names))
+
+
+def _named(names: list[str]) -> dict[str, Any]:
+    """Give tensors as evidence: some of their names, shortened, and how many there are."""
+    shown = [some([name]) for name in names[:_NAMED]]
+    return {"subject": shown[0], "tensors": shown, "count": len(names)}
 
 
 def _read(file: Entry, another: Opener, shards: Shards) -> tuple[Finding, ...]:

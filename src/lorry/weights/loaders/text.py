@@ -98,7 +98,7 @@ def _peft_refuses(text: TextAdapter, config: PeftConfig, fit: Fit | None) -> Ite
     torn = [m for m in reached if m.rank and m.rank != (config.rank_of(m.name) or _DEFAULT)]
     if torn:
         stated = config.rank_of(torn[0].name) or _DEFAULT
-        yield f"{torn[0].name} has rank {torn[0].rank}, and {FILE} says {stated}"
+        yield f"{some([torn[0].name])} has rank {torn[0].rank}, and {FILE} says {stated}"
     yield from _halved_experts(reached, _experts_of(fit))
 
 
@@ -173,7 +173,7 @@ def _halved_experts(modules: list[Module], experts: int) -> Iterator[str]:
         for pair in _FUSED:
             there = [words.get(word, 0) for word in pair]
             if any(there) and set(there) != {experts}:
-                yield f"{block} has only some experts' {' and '.join(pair)}, which it puts together"
+                yield f"{some([block])} has only some experts' {' and '.join(pair)}, which it puts together"
 
 
 def _with_config(found: Prediction, text: TextAdapter, config: PeftConfig) -> Prediction:
