@@ -205,7 +205,7 @@ def test_absurd_names_take_no_time() -> None:
     """A name of a million parts, or of the prefix a hundred thousand times, is read at once."""
     assert plain_name(PREFIX * 100_000 + "lm_head") == ("lm_head", 100_000, True)
     layer = "model.layers.0.self_attn." + "a." * 1_000_000 + "q_proj"
-    shapes = {f"{PREFIX}{layer}.lora_A.weight": (4, 64), f"{PREFIX}{layer}.lora_B.weight": (64, 4)}
+    shapes = pairs([(layer, 64, 64)])
     found = judged(shapes, config(base_model_name_or_path="x" * 1_000_000))
     assert all(len(each.message) < 2_000 for each in found)
 

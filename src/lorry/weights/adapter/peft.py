@@ -82,8 +82,9 @@ def _names(text: TextAdapter, outcome: Outcome) -> Iterator[Finding]:
     named = [module for module in modules if module.adapter is not None]
     if named:
         does = "PEFT loads them" if named[0].adapter == "default" else "PEFT ignores them"
+        left = str(named[0].adapter)[:40]
         message = (
-            f"{counted(len(named), 'module')} with the adapter name {str(named[0].adapter)[:40]!r} left in the keys; "
+            f"{counted(len(named), 'module')} with the adapter name {left!r} left in the keys; "
             f"{does}, and servers such as vLLM refuse the file."
         )
         yield finding("KEYS_ADAPTER_NAME", message, subject=some([named[0].name]), modules=len(named))
