@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -12,7 +14,7 @@ import pytest
 
 from lorry.cli.main import run
 from tests.weights.convert.deltas import KOHYA, pair, save
-from tests.weights.files import icons
+from tests.weights.files import icons, joined, noise, scalar
 
 TENSORS = pair("lora_unet_double_blocks_0_img_attn_qkv", 3072, 9216, alpha=3.0, words=KOHYA)
 
@@ -93,3 +95,40 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "convert.md"
+
+
+def _examples(folder: Path) -> None:
+    """Make the files that the guide speaks of."""
+    save(folder / "lora.safetensors", {**TENSORS})
+    name = "lycoris_transformer_blocks_0_attn_to_q"
+    factors = {
+        f"{name}.lokr_w1": noise(16, 16),
+        f"{name}.lokr_w2": noise(192, 192),
+        f"{name}.alpha": scalar(1.0),
+    }
+    save(folder / "lokr.safetensors", {**factors, **pair("lycoris_norm_out_linear", 3072, 6144, words=KOHYA)})
+    layers = [f"base_model.model.model.layers.{n}.self_attn.q_proj" for n in (0, 31)]
+    save(folder / "adapter" / "adapter_model.safetensors", joined(pair(name, 4096, 4096) for name in layers))
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^ {4,}lorry (convert .*)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+)
+def test_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Each command of docs/how-to/convert.md does what it says."""
+    _examples(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(shlex.split(line)) == 0
+
+
+def test_the_guide_works_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does its Python example."""
+    _examples(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    exec(code[1], {})  # noqa: S102 - our own documentation
+    assert (tmp_path / "out" / "lora.safetensors").is_file()

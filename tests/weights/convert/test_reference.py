@@ -131,7 +131,7 @@ def _expanded(template: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [each.key for each in families() if each.modality != "text" and each.model])
 def test_a_full_file_of_each_family_injects_every_layer(tmp_path: Path, key: str) -> None:
-    """All layers of the full-shape model, in original names, are changed by the result: each one, none else."""
+    """The result changes every layer of the full-shape model that it has, and no other."""
     _without_extra()
     from tools.ground_truth.real import RealLoader
 
