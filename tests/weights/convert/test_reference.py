@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lorry.weights.bases.families import Family, families, family, layer_names
 from lorry.weights.bases.names import to_diffusers
 from lorry.weights.convert.conversion import convert
 from lorry.weights.convert.options import Options
-from tests.weights.convert.deltas import KOHYA, Doubles, as_json, pair, read, save
+from tests.weights.convert.deltas import KOHYA, Doubles, as_json, pair, random, read, save
 from tests.weights.files import ICON_LAYERS, Tensors, joined
 
 # The libraries warn on import and about what we don't have.
@@ -97,22 +98,20 @@ def test_a_converted_file_acts_as_the_source_means(tmp_path: Path, prefix: str) 
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
-def _full(known: Family, native: bool) -> Tensors:
-    """Make a LoRA of rank 1 on every layer of a family, in ComfyUI's words with the names of one side."""
+def _full(known: Family, weights: Mapping[str, tuple[int, ...]]) -> Tensors:
+    """Make a LoRA of rank 1 on every layer of a family, in ComfyUI's words with the original names."""
     sizes = {name: (inputs, outputs) for name, inputs, outputs in layer_names(known)}
-    names: list[str] = []
-    if native:
-        for template in known.native:
-            names += [name for name in _expanded(template) if ".processor." not in name]
+    names = [name for template in known.native for name in _expanded(template) if ".processor." not in name]
     reached = {target.name for name in names for target in to_diffusers(known, name, False)}
     names += [name for name in sizes if name not in reached]
     tensors: Tensors = {}
     for place, name in enumerate(names):
         targets = to_diffusers(known, name, False)
-        inputs = sizes[targets[0].name][0]
-        tensors |= pair(
-            f"diffusion_model.{name}", inputs, targets[-1].last, rank=1, seed=place % 7, dtype="BF16"
-        )
+        key, inputs = f"diffusion_model.{name}", sizes[targets[0].name][0]
+        kernel = weights.get(targets[0].name, ())[2:]  # a convolution's
+        ones = (1,) * len(kernel)
+        tensors[f"{key}.lora_A.weight"] = random(1, inputs, *kernel, seed=place % 7, dtype="BF16")
+        tensors[f"{key}.lora_B.weight"] = random(targets[-1].last, 1, *ones, seed=place % 5, dtype="BF16")
     return tensors
 
 
@@ -137,11 +136,12 @@ def test_a_full_file_of_each_family_injects_every_layer(tmp_path: Path, key: str
 
     known = family(key)
     assert known is not None
-    source = save(tmp_path / "x.safetensors", _full(known, native=True))
+    real = RealLoader(known)
+    source = save(tmp_path / "x.safetensors", _full(known, real.model))
     done = convert(source, tmp_path / "out", Options(base=key))
     after, metadata = read(done.file)
     linear = {name.removeprefix(f"{known.component}.").partition(".lora_")[0] for name in after}
-    loaded = RealLoader(known).load({name: tuple(values.shape) for name, values in after.items()}, metadata)
+    loaded = real.load({name: tuple(values.shape) for name, values in after.items()}, metadata)
     assert loaded.error is None
     assert not loaded.random
     assert loaded.layers == linear
@@ -156,9 +156,13 @@ def test_peft_loads_the_folder_with_the_strength_of_the_source(tmp_path: Path) -
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
         vocab_size=64,
-    )  # fmt: skip
+    )
     layers = [(f"layers.{n}.self_attn.{w}_proj", 32, 32 if w == "q" else 16) for n in (0, 1) for w in "qv"]
     tensors = joined(
         pair(name, inputs, outputs, rank=2 + place % 2, seed=place)
