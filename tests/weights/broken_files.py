@@ -14,6 +14,9 @@ _XML = b'<?xml version="1.0"?><Error><Code>ExpiredToken</Code></Error>'
 _TWO = {"a.lora_A.weight": noise(2, 4), "a.lora_B.weight": noise(4, 2)}
 
 
+_EMPTY = b'{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+
+
 def _first(header: dict[str, dict[str, object]]) -> dict[str, object]:
     return header["a.lora_A.weight"]
 
@@ -43,6 +46,7 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "FILE_ZEROS": lambda: bytes(10_000),
     "HDR_TRUNCATED": lambda: build(icons())[:500],
     "HDR_TOO_LARGE": lambda: b"\x00\x01\x02\x03\x04\x05\x06\x07" + bytes(range(40)),
+    "HDR_OVERSIZED": lambda: raw(b'{"a":[' + b"[]," * 1_500_000 + b"[]]}"),
     "HDR_UTF8": lambda: raw(b'{"\xff\xfe":1}'),
     "HDR_JSON": lambda: raw(b'{"a.lora_A.weight" {}}'),
     "HDR_DUPLICATE_KEY": _header_twice,
@@ -66,8 +70,36 @@ VARIANTS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "length 2^64-1": ("HDR_TOO_LARGE", lambda: b"\xff" * 8 + bytes(range(40))),
     "length one over the limit": ("HDR_TOO_LARGE", lambda: raw(b"{}", length=100_000_001)),
     "length a bit short": ("HDR_JSON", lambda: raw(b'{"a": [1]}', length=7)),
+    "header above what is read": ("HDR_OVERSIZED", lambda: raw(b"{}".ljust(25_000_001))),
+    "short, and wide in memory": (
+        "HDR_OVERSIZED",
+        lambda: raw(b'{"__metadata__":{"a":"\\ud83d\\ude00' + b"x" * 20_000_000 + b'"}}'),
+    ),
     "array": ("HDR_JSON", lambda: raw(b"[]")),
     "nested without end": ("HDR_JSON", lambda: raw(b'{"a":' * 100_000)),
+    "nested deeper than any reader follows": (
+        "HDR_JSON",
+        lambda: edited(_TWO, lambda h: _first(h).update(x=json.loads("[" * 126 + "]" * 126))),
+    ),
+    "half a letter in a name": ("HDR_JSON", lambda: raw(b'{"a\\ud800":' + _EMPTY + b"}")),
+    "half a letter in the metadata": ("HDR_JSON", lambda: raw(b'{"__metadata__":{"a":"\\udc00"}}')),
+    "minus zero": ("HDR_JSON", lambda: raw(b'{"a":' + _EMPTY.replace(b"[0]", b"[-0]") + b"}")),
+    "a number beyond all floats": ("HDR_JSON", lambda: raw(b'{"a":' + _EMPTY[:-1] + b',"x":1e999}}')),
+    "a field named twice": ("HDR_DUPLICATE_KEY", lambda: raw(b'{"a":' + _EMPTY[:-1] + b',"shape":[0]}}')),
+    "metadata named twice": (
+        "HDR_DUPLICATE_KEY",
+        lambda: raw(b'{"__metadata__":{"a":"1","a":"2"},"b":' + _EMPTY + b"}"),
+    ),
+    "a duplicate behind escapes": (
+        "HDR_DUPLICATE_KEY",
+        lambda: raw(b'{"a\\u003a":' + _EMPTY + b',"a:":' + _EMPTY + b"}"),
+    ),
+    "a name that ends a duplicate's count": (
+        "HDR_DUPLICATE_KEY",
+        lambda: raw(
+            b'{"a":' + _EMPTY + b',"a":' + _EMPTY + b',"b\\u003a\\u003A\\u003a\\u003a":' + _EMPTY + b"}"
+        ),
+    ),
     "a constant that is no JSON": ("HDR_JSON", lambda: raw(b'{"a": NaN}')),
     "a number of 5000 digits": ("HDR_JSON", lambda: raw(b'{"a": ' + b"9" * 5000 + b"}")),
     "entry is null": ("TENSOR_FIELDS", lambda: raw(b'{"a": null}')),
@@ -78,6 +110,22 @@ VARIANTS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: edited(_TWO, lambda h: _first(h).update(shape=[True, 8])),
     ),
     "one offset": ("TENSOR_FIELDS", lambda: edited(_TWO, lambda h: _first(h).update(data_offsets=[0]))),
+    "a shape of a hundred thousand dimensions": (
+        "TENSOR_SIZE",
+        lambda: edited(_TWO, lambda h: _first(h).update(shape=[2**62] * 100_000)),
+    ),
+    "a product that overflows before it is zero": (
+        "TENSOR_SIZE",
+        lambda: raw(b'{"a":' + _EMPTY.replace(b"[0]", b"[4611686018427387904,4,0]") + b"}"),
+    ),
+    "no bytes inside another tensor": (
+        "TENSOR_OVERLAP",
+        lambda: edited(_TWO, lambda h: h.update(c={"dtype": "U8", "shape": [0], "data_offsets": [4, 4]})),
+    ),
+    "an offset beyond all files": (
+        "TENSOR_FIELDS",
+        lambda: raw(b'{"a":' + _EMPTY.replace(b"[0,0]", b"[0,9223372036854775808]") + b"}"),
+    ),
     "shape overflow": ("TENSOR_SIZE", lambda: edited(_TWO, lambda h: _first(h).update(shape=[2**62] * 900))),
     "end before begin": (
         "TENSOR_SIZE",

@@ -99,10 +99,19 @@ FAULTY: dict[str, Callable[[], bytes]] = {
     "ALGO_LOHA": lambda: build({f"lora_unet_x.hada_w{n}_{s}": noise(8, 8) for n in (1, 2) for s in "ab"}),
     "ALGO_DORA": lambda: _with(f"{_Q}.lora_magnitude_vector", noise(256)),
     "ALGO_OFT": lambda: _with(f"{_Q}.oft_blocks", noise(4, 8, 8)),
+    "DORA_PER_INPUT": lambda: _with(
+        "lora_unet_x.dora_scale", noise(1, 64), {**icons(), **kohya("lora_unet_x", 64, 128)}
+    ),
     "ALGO_OTHER": lambda: _with(f"{_Q}.w_norm", noise(256)),
     "ALGO_DIFF": lambda: _with("transformer.norm_out.linear.diff", noise(512, 256)),
     "ALGO_CONTROL": lambda: _with(f"{_Q}.lora_B.bias", noise(256)),
     "DTYPE_FP8": lambda: _cast("F8_E4M3"),
+    "DTYPE_F6F4": lambda: build(
+        {
+            f"{_Q}.lora_A.weight": Made("F4", (2, 256), b"\x21" * 256),
+            f"{_Q}.lora_B.weight": Made("F6_E2M3", (256, 2), b"\x21" * 384),
+        }
+    ),
     "DTYPE_UNREADABLE": lambda: _cast("I8"),
     "DTYPE_FP64": lambda: _cast("F64"),
     "DTYPE_MIXED": lambda: build({**icons(), **pair(_Q, 256, 256, dtype="BF16")}),

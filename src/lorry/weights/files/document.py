@@ -17,12 +17,15 @@ from lorry.weights.files.source import ByteSource
 LARGEST_HEADER = 100_000_000  # bytes; the safetensors library's own limit (dossier LoRA formats, section 2.1)
 #: Bytes of a header that are read at most: huggingface_hub's own cap (dossier LoRA formats, section 3.1).
 LARGEST_READ = 25_000_000
-#: Bytes that a header may take in memory, estimated; some 100,000 tensors.
-LARGEST_IN_MEMORY = 160_000_000
+#: Bytes that a header may take in memory, estimated: above 100,000 tensors, so that the adapters of
+#: large mixtures of experts still fit (256 experts of 3 matrices in 58 layers are 89,000 tensors).
+LARGEST_IN_MEMORY = 200_000_000
 #: Bytes of memory for each sign of JSON, measured on CPython 3.11: an object, a list, an item, a field. They
-#: are too high for a row of a tensor by half, and right for the smallest things that can be listed.
+#: are right for the smallest things that can be listed, and too high for a row of a tensor by half.
 _COSTS = {b"{": 240, b"[": 90, b",": 80, b":": 200}
-_COSTLIEST = max(_COSTS.values()) + 8  # for one byte of text: a sign, and its letter in memory, twice
+_IN_ROWS, _SHORT = 3, 60  # so many fields of an object find room in it and cost only their names
+_COPIES = 3  # of each letter: the text, the strings cut from it, and those of them that are looked through
+_COSTLIEST = max(_COSTS.values()) + _COPIES * 4  # bytes of memory for one byte of text, at most
 _DEEPEST = 127  # levels; the library's own limit (serde_json), which lets no header of it be deeper
 
 
@@ -82,8 +85,9 @@ def _require_room(source: ByteSource, buffer: bytearray) -> int:
     if len(buffer) * _COSTLIEST <= LARGEST_IN_MEMORY:
         return buffer.count(b":")
     counts = {sign: buffer.count(sign) for sign in _COSTS}
-    needed = sum(_COSTS[sign] * count for sign, count in counts.items())
-    needed += 2 * _width(buffer) * len(buffer)  # the text, and the strings cut from it
+    in_rows = min(counts[b":"], _IN_ROWS * counts[b"{"])
+    needed = sum(_COSTS[sign] * count for sign, count in counts.items()) - (_COSTS[b":"] - _SHORT) * in_rows
+    needed += _COPIES * _width(buffer) * len(buffer)
     if needed > LARGEST_IN_MEMORY:
         things = counts[b","] + counts[b"["] + counts[b"{"]
         message = (
@@ -104,6 +108,8 @@ def _require_room(source: ByteSource, buffer: bytearray) -> int:
 
 def _width(buffer: bytearray) -> int:
     """Give the bytes for one letter in memory: Python stores a text as wide as its widest letter."""
+    if b"\\u" in buffer:
+        return 4  # an escape can stand for any letter
     if buffer.isascii():
         return 1
     return 4 if any(lead in buffer for lead in range(0xF0, 0xF5)) else 2
@@ -143,7 +149,8 @@ def _plain(text: str, document: dict[str, Any], colons: int) -> bool:
         metadata = document.get("__metadata__") or {}
         rows = len(document) - ("__metadata__" in document)
         fields = sum(map(len, filter(None, document.values())))
-        inside = "".join((*document, *metadata, *metadata.values())).count(":")
+        inside = "".join(document).count(":") + "".join(metadata).count(":")
+        inside += sum(value.count(":") for value in metadata.values())
     except (AttributeError, TypeError):
         return False  # rows or metadata of other kinds; they are judged later
     return fields == 3 * rows + len(metadata) and colons == len(document) + fields + inside
