@@ -19,7 +19,7 @@ LARGEST_HEADER = 100_000_000  # bytes; the safetensors library's own limit (doss
 LARGEST_READ = 25_000_000
 #: Bytes that a header may take in memory, estimated: above 100,000 tensors, so that the adapters of
 #: large mixtures of experts still fit (256 experts of 3 matrices in 58 layers are 89,000 tensors).
-LARGEST_IN_MEMORY = 200_000_000
+LARGEST_IN_MEMORY = 170_000_000
 #: Bytes of memory for each sign of JSON, measured on CPython 3.11: an object, a list, an item, a field. They
 #: are right for the smallest things that can be listed, and too high for a row of a tensor by half.
 _COSTS = {b"{": 240, b"[": 90, b",": 80, b":": 200}
@@ -119,6 +119,7 @@ def _parsed(source: ByteSource, text: str, colons: int) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         if isinstance(document, dict) and not _plain(text, document, colons):
+            del document  # there is room for one
             document = _parsed_carefully(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"

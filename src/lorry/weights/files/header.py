@@ -199,14 +199,14 @@ def _judged(name: str, row: Any, faults: _Faults) -> Tensor | None:
     wrong = [name for name, right in fits.items() if not right]
     if wrong:
         faults.add("TENSOR_FIELDS", name, f"{told} has no usable {' and '.join(wrong)}.", fields=wrong)
-    if isinstance(dtype, str) and dtype not in BITS:
+    if fits["dtype"] and dtype not in BITS:
         message = f"{told} has the data type {dtype[:40]!r}."
         faults.add("TENSOR_DTYPE", name, message, dtype=dtype[:40])
     if not fits["data_offsets"]:
         faults.holes = False
         return None
     begin, end = offsets
-    if dtype in BITS and fits["shape"]:
+    if fits["dtype"] and dtype in BITS and fits["shape"]:
         _judge_size(name, dtype, shape, end - begin, faults)
     if end < begin:
         faults.holes = False
