@@ -12,8 +12,9 @@ from lorry.weights import check
 from lorry.weights.adapter.modules import read_adapter
 from lorry.weights.bases.identify import identify
 from lorry.weights.convert.conversion import convert
+from lorry.weights.convert.mending import mend, mends
 from lorry.weights.convert.options import Layout, Options
-from lorry.weights.convert.reach import Way, mend, mends, way_to
+from lorry.weights.convert.reach import Way, way_to
 from lorry.weights.files.header import read_header
 from lorry.weights.files.source import MemorySource
 from tests.weights.convert.deltas import KOHYA, pair, save, stored

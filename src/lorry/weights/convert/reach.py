@@ -1,19 +1,17 @@
-"""Tell which layouts a file can be converted to, and what a conversion mends: pure, from its header alone."""
+"""Tell which layouts a file can be converted to, and what would get lost: pure, from its header alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lorry.model.report import Mend, WeightsReport
+from lorry.model.report import Mend
 from lorry.weights.adapter.keys import Role
 from lorry.weights.adapter.modules import Adapter
 from lorry.weights.adapter.text import is_text, straightened
 from lorry.weights.bases.identify import Fit
-from lorry.weights.convert.conversion import convert
-from lorry.weights.convert.options import Conversion, Layout, Options
+from lorry.weights.convert.options import Layout, Options
 from lorry.weights.convert.planning import draft
 from lorry.weights.convert.reading import Given, with_encoders_apart
 from lorry.weights.convert.selecting import Notes
@@ -23,10 +21,6 @@ from lorry.weights.files.source import MemorySource
 from lorry.weights.trainers.labels import Neighbours
 
 _RANK = 64  # what is proposed where a rank has to be chosen
-#: Errors that a conversion mends only with a number that the user has to say.
-_ASKS = frozenset({"META_JSON", "PEFT_CONFIG_MISSING", "PEFT_CONFIG_JSON", "FILE_ARCHIVE"})
-#: Warnings that change what a file does, so that shipping it as it is would be wrong.
-_WORTH = frozenset({"ALPHA_DROPPED", "KEYS_MIXED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +83,3 @@ def way_to(
         option += f" --lossy --rank {cut}" if any("rank" in reason for reason in reasons) else " --lossy"
     mend = Mend.LOSSY if notes.losses else Mend.CONVERT
     return Way(layout, mend, option, plan.steps, reasons, len(plan.outputs))
-
-
-def mends(report: WeightsReport) -> bool:
-    """Tell whether a file needs a conversion, and a conversion without loss or questions is all it needs.
-
-    Args:
-        report: What the check said of it.
-    """
-    needs = [*report.errors, *(found for found in report.findings if found.code in _WORTH)]
-    return bool(needs) and all(_mendable(found.code, found.mend, found.evidence) for found in needs)
-
-
-def mend(report: WeightsReport, folder: Path) -> Conversion:
-    """Convert a file that `mends` speaks for, into the layout that most loaders take.
-
-    Args:
-        report: What the check said of it.
-        folder: Where to put the result; made when it is not there.
-
-    Raises:
-        LorryError: As `convert` does.
-    """
-    return convert(Path(report.summary.file), folder, Options(base=report.summary.family))
-
-
-def _mendable(code: str, mend: Mend, evidence: Mapping[str, Any]) -> bool:
-    unsaid = code == "PEFT_CONFIG_FIELDS" and "lora_alpha" in (evidence.get("missing") or ())
-    return mend is Mend.CONVERT and code not in _ASKS and not unsaid
