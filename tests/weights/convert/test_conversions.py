@@ -213,6 +213,20 @@ def test_10_what_blocks_loaders_is_left_out(tmp_path: Path) -> None:
     assert all(word in said for word in ("T5 left out", "embeddings left out", "full differences"))
 
 
+def test_10_what_other_loaders_read_is_a_loss_for_them(tmp_path: Path) -> None:
+    """ComfyUI reads full differences and A1111 embeddings: leaving them out is a loss there."""
+    tensors = {
+        **pair("lora_unet_double_blocks_0_img_attn_proj", 3072, 3072, alpha=2.0, words=KOHYA),
+        "bundle_emb.tok.clip_l": random(2, 768, seed=1),
+        "lora_unet_double_blocks_1_img_attn_proj.diff": random(4, 4, seed=2),
+    }
+    with pytest.raises(ConversionRefused, match="full differences"):
+        run(tmp_path, tensors, to="comfyui")
+    done, after = rerun(tmp_path / "in", tmp_path / "out", to="kohya", lossy=True)
+    assert len(after) == 3
+    assert sum("left out" in step for step in done.steps) == 2
+
+
 def test_10_the_config_in_the_header_goes_into_the_weights(tmp_path: Path) -> None:
     """lora_adapter_metadata states the strength of the source, and is gone from the result."""
     tensors = pair(f"transformer.{TO_Q[0]}", *TO_Q[1:], rank=4)

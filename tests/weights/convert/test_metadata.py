@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorry.weights import check
-from lorry.weights.convert.metadata import new_metadata
+from lorry.weights.convert.metadata import new_metadata, without_private_fields
 from tests.weights.convert.deltas import read
 from tests.weights.convert.running import run
 from tests.weights.files import icons
@@ -46,6 +46,18 @@ def test_private_things_leave_on_request(tmp_path: Path) -> None:
     assert "PRIVACY_META" not in [found.code for found in report.findings]
     assert report.summary.trigger == "tok"
     assert read(done.file)[1]["ss_steps"] == "1500"
+
+
+def test_paths_leave_the_configuration_too() -> None:
+    """A local path of the base model keeps its last name only; everything else stays."""
+    fields = {
+        "base_model_name_or_path": "/home/ann/models/llama-8b",
+        "r": 4,
+        "revision": "main",
+        "bias": None,
+    }
+    wanted = {"base_model_name_or_path": "llama-8b", "r": 4, "revision": "main", "bias": None}
+    assert without_private_fields(fields) == wanted
 
 
 def test_what_was_done_is_in_the_file() -> None:

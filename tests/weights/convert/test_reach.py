@@ -81,6 +81,14 @@ def test_every_layout_is_reached_from_kohyas(layout: Layout) -> None:
     assert found.modules == (1 if layout in (Layout.KOHYA, Layout.COMFYUI) else 3)
 
 
+def test_what_only_the_user_knows_is_asked() -> None:
+    """An adapter for text without a configuration can be converted once its alpha is said."""
+    names = [f"model.layers.{n}.self_attn.q_proj" for n in (0, 1)]
+    found = way(joined(pair(name, 4096, 4096) for name in names), Layout.PEFT)
+    assert (found.mend, found.option) == (Mend.CONVERT, "--to peft --alpha ALPHA")
+    assert "alpha" in found.reasons[0]
+
+
 def report(*found: tuple[str, Severity, Mend]) -> WeightsReport:
     """Make a report of findings."""
     findings = tuple(Finding(code, severity, "x", "y", mend=mended) for code, severity, mended in found)

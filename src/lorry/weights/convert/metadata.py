@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from lorry.weights.adapter.strength import CONFIG
 from lorry.weights.catalogue import some
@@ -40,3 +41,14 @@ def new_metadata(
     kept["converted_by"] = f"lorry {version('lorry')}"
     kept["conversion"] = "; ".join([*steps, *said])
     return kept, said
+
+
+def without_private_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the fields of adapter_config.json without machine paths; of a model's path its last name stays.
+
+    Args:
+        config: The fields.
+    """
+    texts = {name: value for name, value in config.items() if isinstance(value, str)}
+    clean = without_private(texts)
+    return {name: clean.get(name) if name in texts else value for name, value in config.items()}

@@ -108,9 +108,9 @@ def draft(given: Given, options: Options, notes: Notes) -> Plan:
     """
     layout = options.to or (Layout.DIFFUSERS if given.text is None else Layout.PEFT)
     notes.steps += given.steps
-    modules = usable(given, notes)
+    modules = usable(given, layout, notes)
     outputs = tuple(_output(each, options) for each in named(given, layout, modules, options, notes))
-    if not outputs and not notes.doubts:
+    if not outputs and not (notes.doubts or notes.losses):
         notes.refuse(f"Nothing of {given.source.name} is left to write.", "Run `lorry check` on the file.")
     _judge_ranks(outputs, options, notes)
     whole = tuple(

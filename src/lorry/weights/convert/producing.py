@@ -12,7 +12,7 @@ from lorry.weights.catalogue import counted, fault
 from lorry.weights.convert.building import Built, built
 from lorry.weights.convert.layouts import States
 from lorry.weights.convert.matrices import Matrix, computed
-from lorry.weights.convert.metadata import new_metadata
+from lorry.weights.convert.metadata import new_metadata, without_private_fields
 from lorry.weights.convert.numbers import ROUNDING
 from lorry.weights.convert.options import Layout, Options
 from lorry.weights.convert.peft_file import Layer, adapter_config
@@ -89,7 +89,10 @@ def produce(given: Given, plan: Plan, options: Options, file: Path) -> Product:
             tensors.add(name, _scalar(alpha))
         tensors.finish()
     if plan.layout is Layout.PEFT:
-        text = adapter_config(layers, given.beside.adapter_config, options.base, text=given.text is not None)
+        known = given.beside.adapter_config
+        if options.strip_private:
+            known = without_private_fields(known)
+        text = adapter_config(layers, known, options.base, text=given.text is not None)
         file.with_name(CONFIG).write_text(text, encoding="utf-8")
     return Product(allowances, (*plan.steps, *_said(tally, plan), *cleaned))
 

@@ -30,10 +30,10 @@ class Way:
     Attributes:
         layout: The layout.
         mend: `convert` when nothing gets lost, `lossy` when something does, `no` when it can't be written.
-        option: What to say to `lorry convert`: `--to diffusers`, `--to diffusers --lossy --rank 64`; `None`
-            when it can't be written.
+        option: What to say to `lorry convert`: `--to diffusers`, `--to diffusers --lossy --rank 64`,
+            `--to peft --alpha ALPHA` where only the user knows a number; `None` when it can't be written.
         steps: What would happen, in words.
-        reasons: Why it can't be written, or what would get lost.
+        reasons: Why it can't be written, what would get lost, or what has to be asked.
         modules: Layers that the result would have.
     """
 
@@ -74,12 +74,13 @@ def way_to(
     given = Given(source, header, adapter, modules, None if text else fit, text, stated, beside, ())
     notes = Notes()
     plan = draft(given, Options(to=layout, rank=rank), notes)
-    reasons = tuple(sentence for sentence, _ in (*notes.doubts, *notes.losses))
+    reasons = tuple(sentence for sentence, _ in (*notes.doubts, *notes.questions, *notes.losses))
     if notes.doubts:
         return Way(layout, Mend.NO, None, (), reasons, 0)
-    option = f"--to {layout}"
+    option = f"--to {layout}" + (" --alpha ALPHA" if notes.questions else "")
     if notes.losses:
         cut = rank if rank is not None else _RANK
-        option += f" --lossy --rank {cut}" if any("rank" in reason for reason in reasons) else " --lossy"
+        asked = any("rank" in sentence for sentence, _ in notes.losses)
+        option += f" --lossy --rank {cut}" if asked else " --lossy"
     mend = Mend.LOSSY if notes.losses else Mend.CONVERT
     return Way(layout, mend, option, plan.steps, reasons, len(plan.outputs))

@@ -11,6 +11,7 @@ from lorry.weights.adapter.keys import Role
 from lorry.weights.adapter.modules import Module
 from lorry.weights.catalogue import counted, some
 from lorry.weights.convert.numbers import DECODED
+from lorry.weights.convert.options import Layout
 from lorry.weights.convert.reading import Given
 from lorry.weights.convert.strengths import Said
 
@@ -25,6 +26,8 @@ _FORBIDDEN = (
     ("dtype", "with a data type that can't be decoded", "Save the weights again as bfloat16."),
 )
 _KINDS = ((Role.DORA, "dora"), (Role.BIAS, "bias"), (Role.OFT, "other"), (Role.OTHER, "other"))
+#: Layouts whose loaders read LoRAs and nothing beside them (dossier, section 1.4); others read more.
+_LORA_ONLY = frozenset({Layout.DIFFUSERS, Layout.PEFT})
 _PRODUCTS = frozenset({Role.LOKR, Role.LOHA})
 
 
@@ -36,12 +39,14 @@ class Notes:
         lossy: Whether something may get lost.
         steps: What happens, in words.
         doubts: What forbids the conversion, each with what to do about it.
+        questions: What only the user knows: strengths that nothing states.
         losses: Those of them that `--lossy` allows.
     """
 
     lossy: bool = False
     steps: list[str] = field(default_factory=list)
     doubts: list[tuple[str, str]] = field(default_factory=list)
+    questions: list[tuple[str, str]] = field(default_factory=list)
     losses: list[tuple[str, str]] = field(default_factory=list)
 
     def refuse(self, sentence: str, fix: str) -> None:
@@ -61,7 +66,7 @@ class Notes:
         Raises:
             ConversionRefused: With every reason.
         """
-        reasons = [*self.doubts, *self.losses]
+        reasons = [*self.doubts, *self.questions, *self.losses]
         if reasons:
             message, fix = reasons[0]
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -69,11 +74,12 @@ class Notes:
             raise ConversionRefused(message + more, fix=fix, evidence={"reasons": said})
 
 
-def usable(given: Given, notes: Notes) -> list[Module]:
+def usable(given: Given, layout: Layout, notes: Notes) -> list[Module]:
     """Give the modules that can be converted.
 
     Args:
         given: The source.
+        layout: The layout to write.
         notes: Takes what is left out, and what forbids the conversion.
     """
     kinds: dict[str, list[Module]] = {}
@@ -83,11 +89,18 @@ def usable(given: Given, notes: Notes) -> list[Module]:
         if kinds.get(kind):
             names = some([module.name for module in kinds[kind]], 2)
             notes.refuse(f"{counted(len(kinds[kind]), 'module')} {words}: {names}.", fix)
-    if kinds.get("diff"):
-        layers = counted(len(kinds["diff"]), "layer")
-        notes.steps.append(f"full differences of {layers} left out: no LoRA loader reads them")
-    if given.adapter.embeddings:
-        notes.steps.append(f"{counted(len(given.adapter.embeddings), 'tensor')} of embeddings left out")
+    full = [module.name for module in kinds.get("diff", [])]
+    embeddings = [tensor.name for tensor in given.adapter.embeddings]
+    if layout in _LORA_ONLY:
+        if full:
+            layers = counted(len(full), "layer")
+            notes.steps.append(f"full differences of {layers} left out: {layout} never reads them")
+        if embeddings:
+            tensors = counted(len(embeddings), "tensor")
+            notes.steps.append(f"{tensors} of embeddings left out: {layout} never reads them")
+    else:
+        leave("layer", "with full differences", full, notes)
+        leave("tensor", "of embeddings", embeddings, notes)
     leave("module", "without both matrices", [module.name for module in kinds.get("alone", [])], notes)
     adapter = given.text.adapter if given.text is not None else given.adapter
     leave("tensor", "of no adapter", [tensor.name for tensor in adapter.strangers], notes)
@@ -112,9 +125,11 @@ def _judge_strength(given: Given, modules: Sequence[Module], notes: Notes) -> No
     found = [(module, given.stated.of(module)) for module in modules]
     unsaid = [module.name for module, strength in found if strength.said is Said.NOBODY]
     if unsaid and given.stated.header_broken:
-        notes.refuse("The header's lora_adapter_metadata states the strength and can't be read.", _ALPHA)
+        question = "The header's lora_adapter_metadata states the strength and can't be read."
+        notes.questions.append((question, _ALPHA))
     elif unsaid and given.text is not None:
-        notes.refuse(f"Nothing states alpha, so the strength of {some(unsaid, 2)} is unknown.", _ALPHA)
+        question = f"Nothing states alpha, so the strength of {some(unsaid, 2)} is unknown."
+        notes.questions.append((question, _ALPHA))
     bad = [(m.name, s.scale) for m, s in found if s.scale == 0 or not math.isfinite(s.scale)]
     if bad:
         name, scale = bad[0]
