@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # may bring gigabytes of CUDA packages, depending on where your pip looks; CONTRIBUTING.md says how to get the CPU build.
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test lint types docs bench check clean
+.PHONY: demo test lint types docs bench fuzz check clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/lorry demo
@@ -29,6 +29,12 @@ docs: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@for file in benchmarks/*/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# A bounded run; FUZZ_SECONDS=600 makes a long one. What breaks the check is kept as crash-… in this folder.
+FUZZ_SECONDS ?= 20
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz.fuzz_header -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=512 -verbosity=0
 
 check: lint types test
 
