@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from lorry.weights.bases.families import Family
-from lorry.weights.loaders.layouts import FLAT, PREFIXES, Layout
+from lorry.weights.loaders.layouts import FLAT, PREFIXES, SUFFIXES, Layout
 
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 
@@ -106,7 +106,7 @@ def spell_one(known: Family, layout: Layout, layer: Layer, rank: int = 1) -> Sha
 
 
 def can_have(layout: Layout, layer: Layer) -> bool:
-    """Tell whether trainers write a layer in a layout: only attention has processors, only matrices factors."""
+    """Tell whether trainers write a layer so: only attention has processors, only matrices have factors."""
     if layout.suffix == "_lora.down" and layout.prefix != "xlabs":
         return bool(re.search(r"\.attn\d?\.to_(q|k|v|out\.0)$", layer.name))
     return len(layer.shape) == 2 or layout.suffix in ("lora_A", "lora_down", "lora.down", "lora_A.name")
@@ -114,19 +114,7 @@ def can_have(layout: Layout, layer: Layer) -> bool:
 
 def _tensors(suffix: str, shape: tuple[int, ...], rank: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     outputs, inputs, *kernel = shape
-    down = (rank, inputs, *kernel)
-    up = (outputs, rank, *(1 for _ in kernel))
-    if suffix in ("lora_A", "dora_A"):
-        yield from ((".lora_A.weight", down), (".lora_B.weight", up))
-    elif suffix == "lora_A.name":
-        yield from ((".lora_A.default.weight", down), (".lora_B.default.weight", up))
-    elif suffix in ("lora_down", "dora_down"):
-        yield from ((".lora_down.weight", down), (".lora_up.weight", up))
-    elif suffix == "lora.down":
-        yield from ((".lora.down.weight", down), (".lora.up.weight", up))
-    elif suffix == "_lora.down":
-        yield from ((".down.weight", down), (".up.weight", up))
-    elif suffix == "lokr":
+    if suffix == "lokr":
         (left_out, right_out), (left_in, right_in) = _factors(outputs), _factors(inputs)
         yield ".lokr_w1", (left_out, left_in)
         yield from ((".lokr_w2_a", (right_out, rank)), (".lokr_w2_b", (rank, right_in)))
@@ -134,6 +122,10 @@ def _tensors(suffix: str, shape: tuple[int, ...], rank: int) -> Iterator[tuple[s
         for half in ("1", "2"):
             yield f".hada_w{half}_a", (outputs, rank)
             yield f".hada_w{half}_b", (rank, inputs)
+    else:
+        (down, up), _ = SUFFIXES[suffix.replace("dora_A", "lora_A").replace("dora_down", "lora_down")]
+        yield down, (rank, inputs, *kernel)
+        yield up, (outputs, rank, *(1 for _ in kernel))
     if suffix == "dora_A":
         yield ".lora_magnitude_vector", (outputs,)
     elif suffix == "dora_down":

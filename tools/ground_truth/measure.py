@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -12,51 +13,23 @@ from lorry.weights.bases.families import Family
 from lorry.weights.loaders.conditions import Condition, Effect
 from lorry.weights.loaders.layouts import Layout, matrix
 from tools.ground_truth.adapters import Layer, can_have, layers, spell
+from tools.ground_truth.converters import exactly, together
 from tools.ground_truth.real import STRENGTH, Loaded, RealLoader
 from tools.ground_truth.trials import trial
 
 _SAMPLE = 8  # layers of a file that tries a condition, at most
-#: Converters that name every layer they want: the rows, and whether the blocks are counted from the file.
-_DOUBLE = (
-    "img_attn.qkv", "img_attn.proj", "img_mlp.0", "img_mlp.2", "img_mod.lin",
-    "txt_attn.qkv", "txt_attn.proj", "txt_mlp.0", "txt_mlp.2", "txt_mod.lin",
-)  # fmt: skip
-_SINGLE = ("linear1", "linear2", "modulation.lin")
-_WAN = (
-    *(f"{attention}.{word}" for attention in ("self_attn", "cross_attn") for word in "qkvo"),
-    "cross_attn.k_img", "cross_attn.v_img", "ffn.0", "ffn.2",
-)  # fmt: skip
 
 
-def layouts_of(known: Family) -> list[Layout]:
-    """List the layouts that a family is tried with.
+@dataclass(slots=True)
+class _Tried:
+    """What came of loading an adapter on all layers, or on all that the loader takes."""
 
-    Args:
-        known: The family.
-    """
-    native = any(".processor." not in name for name in known.native)
-    xlabs = any(".processor." in name for name in known.native)
-    return list(matrix(native=native, unet=known.component == "unet", xlabs=xlabs))
-
-
-def exactly(known: Family, layout: Layout) -> tuple[tuple[str, ...], bool]:
-    """Name the layers that a converter wants all of, and whether of the blocks in the file only.
-
-    `_convert_fal_kontext_lora_to_diffusers` and `_convert_musubi_wan_lora_to_diffusers` of diffusers 0.42.1.
-    """
-    if layout.naming == "native" and not layout.prefix.startswith("lycoris"):
-        if known.model["class"] == "FluxTransformer2DModel" and layout.prefix == "peft":
-            wanted = {f"double_blocks.*.{word}" for word in _DOUBLE} | {
-                f"single_blocks.*.{word}" for word in _SINGLE
-            }
-            return _templates(known, wanted | {"final_layer.linear"}), False
-        if known.model["class"] == "WanTransformer3DModel" and layout.prefix == "kohya":
-            return _templates(known, {f"blocks.*.{word}" for word in _WAN}), True
-    return (), False
-
-
-def _templates(known: Family, wanted: set[str]) -> tuple[str, ...]:
-    return tuple(name for name in known.native if re.sub(r"\[\d+-\d+\]", "*", name) in wanted)
+    loaded: Loaded
+    chosen: list[Layer]
+    works: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    refuses: list[str] = field(default_factory=list)
+    says: str = ""
 
 
 class Measurement:
@@ -66,45 +39,52 @@ class Measurement:
         self._known = known
         self._real = RealLoader(known)
         self._working: dict[Layout, list[Layer]] = {}
+        self._taken: dict[Layout, list[Layer]] = {}
 
     def family(self) -> dict[str, Any]:
         """Measure all layouts of the family; the result is its part of the table."""
-        found = {layout.key: self._entry(layout) for layout in layouts_of(self._known)}
+        spelled = [layout for layout in matrix(self._known) if self._layers(layout)]
+        found = {layout.key: self._entry(layout) for layout in spelled}
         return {"layers": len(self._real.model), "layouts": found, "mixed": dict(self._mixed())}
 
     def _entry(self, layout: Layout) -> dict[str, Any]:
         rows, first = exactly(self._known, layout)
-        chosen = self._layers(layout)
-        if rows:
-            chosen = [layer for layer in chosen if layer.row in rows]
+        wanted = [layer for layer in self._layers(layout) if not rows or layer.row in rows]
+        tried = self._tried(layout, wanted, whole=bool(rows))
+        if tried.loaded.error is not None:
+            return {"outcome": str(Outcome.REFUSED), "says": tried.says}
+        skips = self._skips(layout, tried.chosen, tried.loaded)
+        taken = [layer.row for layer in tried.chosen]
+        entry: dict[str, Any] = {"outcome": str(self._outcome(layout, tried.loaded, bool(skips)))}
+        entry |= {"says": tried.says, "refuses": _starred(tried.refuses, taken)}
+        entry["beside"] = _starred(tried.beside, tried.works)
+        if not tried.loaded.layers:
+            return _without_nothing(entry)
+        entry["modules"] = len(tried.loaded.layers)
+        entry["of"] = len({target for layer in wanted for target in layer.to})
+        entry["skips"] = _starred(skips, [row for row in taken if row not in skips])
+        entry |= {"exactly": _starred(rows, ()), "from_first": first}
+        bound = [row for row in together(self._known, layout) if row not in tried.refuses]
+        entry["together"] = _starred(bound, ())
+        self._taken[layout] = tried.chosen
+        self._working[layout] = [layer for layer in tried.chosen if layer.row not in skips]
+        entry["effects"] = dict(self._effects(layout, whole=bool(rows)))
+        return _without_nothing(entry)
+
+    def _tried(self, layout: Layout, wanted: list[Layer], *, whole: bool) -> _Tried:
+        """Load all layers; where that raises, those that don't make it raise."""
+        loaded = self._load(layout, wanted)
+        if loaded.error is None:
+            return _Tried(loaded, wanted)
+        says = short(loaded.error)
+        works, beside, refuses = ([], [], []) if whole else self._rows(layout, wanted)
+        if not works:
+            return _Tried(loaded, wanted, says=says)
+        chosen = [layer for layer in wanted if layer.row in {*works, *beside}]
         loaded = self._load(layout, chosen)
-        refuses: list[str] = []
-        beside: list[str] = []
-        if loaded.error is not None and not rows:
-            works, beside, refuses = self._rows(layout, chosen)
-            if not works:
-                return {"outcome": str(Outcome.REFUSED), "says": short(loaded.error)}
-            says = short(loaded.error)
-            chosen = [layer for layer in chosen if layer.row in {*works, *beside}]
-            loaded = self._load(layout, chosen)
-            if loaded.error is not None:
-                raise RuntimeError(f"{self._known.key}, {layout.key}: {loaded.error} with {works}")
-        elif loaded.error is not None:
-            return {"outcome": str(Outcome.REFUSED), "says": short(loaded.error)}
-        skips = self._skips(layout, chosen, loaded)
-        entry: dict[str, Any] = {"outcome": str(self._outcome(layout, loaded, bool(skips)))}
-        if refuses:
-            entry |= {"says": says, "refuses": refuses}
-        if skips and loaded.layers:
-            entry["skips"] = skips
-        if beside:
-            entry["beside"] = beside
-        if rows and loaded.layers:
-            entry |= {"exactly": list(rows), "from_first": first}
-        if loaded.layers:
-            self._working[layout] = [layer for layer in chosen if layer.row not in skips]
-            entry["effects"] = dict(self._effects(layout, entry, refuses))
-        return entry
+        if loaded.error is not None:
+            raise RuntimeError(f"{self._known.key}, {layout.key}: {loaded.error} with {works}")
+        return _Tried(loaded, chosen, works, beside, refuses, says)
 
     def _layers(self, layout: Layout) -> list[Layer]:
         named = layers(self._known, self._real.model, layout.naming, xlabs=layout.prefix == "xlabs")
@@ -119,10 +99,12 @@ class Measurement:
         sample = list(firsts)[:: max(1, len(firsts) // _SAMPLE)]
         if all(self._load(layout, [firsts[row]]).error is not None for row in sample):
             return [], [], list(firsts)
-        works = [row for row, layer in firsts.items() if self._load(layout, [layer]).error is None]
-        good = [firsts[row] for row in works]
+        bound = together(self._known, layout)
+        units = {row: [firsts[each] for each in (bound if row in bound else (row,))] for row in firsts}
+        works = [row for row, unit in units.items() if self._load(layout, unit).error is None]
+        good = list({id(layer): layer for row in works for layer in units[row]}.values())
         rest = [row for row in firsts if row not in works]
-        beside = [row for row in rest if good and self._load(layout, [*good, firsts[row]]).error is None]
+        beside = [row for row in rest if good and self._load(layout, [*good, *units[row]]).error is None]
         return works, beside, [row for row in rest if row not in beside]
 
     def _skips(self, layout: Layout, chosen: list[Layer], loaded: Loaded) -> list[str]:
@@ -151,20 +133,28 @@ class Measurement:
             return Outcome.MAGNITUDE_DROPPED
         return Outcome.PARTIAL if skips else Outcome.OK
 
-    def _effects(
-        self, layout: Layout, entry: dict[str, Any], refuses: list[str]
-    ) -> Iterator[tuple[str, str]]:
+    def _effects(self, layout: Layout, *, whole: bool) -> Iterator[tuple[str, str]]:
         working = self._working[layout]
         base = working
-        if "exactly" not in entry:
+        if not whole:
             firsts = list({layer.row: layer for layer in reversed(working)}.values())
-            base = firsts[:: max(1, len(firsts) // _SAMPLE)]
+            bound = together(self._known, layout)
+            base = [layer for layer in firsts if layer.row not in bound][:: max(1, len(firsts) // _SAMPLE)]
         for condition in Condition:
             tried = trial(self._known, layout, base, condition)
-            if tried is not None:
+            if condition is Condition.NOTHING:
+                yield str(condition), str(self._nothing(layout))
+            elif tried is not None:
                 shapes, metadata, victim = tried
                 loaded = self._real.load(shapes, metadata)
                 yield str(condition), str(self._effect(layout, base, victim, condition, loaded))
+
+    def _nothing(self, layout: Layout) -> Effect:
+        """Tell what the loader does with a file that has nothing which it takes."""
+        left = [layer for layer in self._taken[layout] if layer not in self._working[layout]]
+        strange = replace(self._working[layout][0], name="made.up.to_q")
+        loaded = self._load(layout, left[:1] or [strange])
+        return Effect.IGNORED if loaded.error is None else Effect.REFUSED
 
     def _effect(
         self, layout: Layout, base: list[Layer], victim: Layer | None, condition: Condition, loaded: Loaded
@@ -192,14 +182,12 @@ class Measurement:
     def _mixed(self) -> Iterator[tuple[str, str]]:
         """Try files of two layouts, one of which the loader takes when it is alone."""
         usual = [
-            layout
-            for layout in layouts_of(self._known)
-            if (layout.prefix, layout.suffix, layout.alpha) in _USUAL
+            layout for layout in matrix(self._known) if (layout.prefix, layout.suffix, layout.alpha) in _USUAL
         ]
         for one, other in combinations(usual, 2):
             if one not in self._working and other not in self._working:
                 continue
-            mine, theirs = _halves(self._layers(one), self._layers(other))
+            mine, theirs = _halves(*(self._taken.get(each) or self._layers(each) for each in (one, other)))
             loaded = self._real.load({**spell(self._known, one, mine), **spell(self._known, other, theirs)})
             if loaded.error is not None:
                 yield f"{one.key} + {other.key}", str(Effect.REFUSED)
@@ -233,6 +221,20 @@ def _halves(mine: list[Layer], theirs: list[Layer]) -> tuple[list[Layer], list[L
     used = {target for layer in taken for target in layer.to}
     rest = [layer for layer in theirs if not used & set(layer.to)]
     return taken, rest[len(rest) // 2 :: max(1, len(rest) // 16)]
+
+
+def _starred(rows: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Write rows without the numbers of their blocks, which others must not share."""
+    found, rest = (dict.fromkeys(re.sub(r"\[\d+-\d+\]", "*", row) for row in each) for each in (rows, others))
+    if found.keys() & rest.keys():
+        raise RuntimeError(
+            f"Layers of one name are treated differently: {sorted(found.keys() & rest.keys())}"
+        )
+    return list(found)
+
+
+def _without_nothing(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if value not in ([], "", False)}
 
 
 def short(error: str) -> str:

@@ -125,9 +125,9 @@ class RealLoader:
         )
 
     def _nothing(self, name: str) -> bool:
-        """Tell whether the loader added zeros for a layer that the file does not have (Wan, image to video)."""
+        """Tell whether the loader added zeros for a layer that the file lacks (Wan, image to video)."""
         up = self._pipeline.handed.get(f"{self._known.component}.{name}.lora_B.weight")
-        return up is not None and not up.is_meta and not bool(up.any())
+        return up is not None and (up.is_meta or not bool(up.any()))
 
     def _strengths(self, found: Mapping[str, Any]) -> Iterator[float]:
         handed = convert_unet_state_dict_to_peft(self._pipeline.handed)
@@ -163,8 +163,7 @@ class RealLoader:
 
     def _built(self) -> Any:
         with torch.device("meta"):
-            model = getattr(diffusers, self._known.model["class"])(**self._known.model["config"])
-        return model
+            return getattr(diffusers, self._known.model["class"])(**self._known.model["config"])
 
 
 def _pipeline(known: Family, model: Any) -> Any:
@@ -175,7 +174,7 @@ def _pipeline(known: Family, model: Any) -> Any:
     else:
         mixin = getattr(lora_pipeline, _LOADERS[kind])
 
-    class Pipeline(mixin):  # type: ignore[misc]
+    class Pipeline(mixin):  # type: ignore[misc, valid-type]
         """A pipeline with one part besides its text encoders; it remembers what it hands to that part."""
 
         hf_device_map = None

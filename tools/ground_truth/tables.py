@@ -11,8 +11,8 @@ from typing import Any
 from lorry.weights.loaders.conditions import Condition
 
 SOURCE = (
-    "full-shape models on torch's meta device, the real load_lora_weights of each pipeline, the layers that PEFT "
-    "wrapped counted one by one; written by tools/loader_matrix.py, compared by tests/ground_truth"
+    "full-shape models on torch's meta device, the real load_lora_weights of each pipeline, the layers that "
+    "PEFT wrapped counted one by one; written by tools/loader_matrix.py, compared by tests/ground_truth"
 )
 
 
@@ -21,23 +21,26 @@ def versions() -> str:
     return ", ".join(f"{name} {version(name)}" for name in ("diffusers", "peft"))
 
 
-def document(families: Mapping[str, dict[str, Any]], checked: str) -> str:
-    """Write the table.
+def documents(families: Mapping[str, dict[str, Any]], checked: str) -> dict[str, str]:
+    """Write the table: one document about the loader, and one for each family.
 
     Args:
         families: What was measured, by family.
         checked: The date.
+
+    Returns:
+        The text by family; that about the loader by the empty name.
     """
     usual = _usual(families)
-    lines = [
-        "{",
-        f'  "loader": "diffusers",\n  "version": {json.dumps(versions())},',
-        f'  "checked": {json.dumps(checked)},\n  "source": {json.dumps(SOURCE)},',
-        f'  "effects": {json.dumps(usual)},',
-        '  "families": {',
-    ]
-    parts = [_family(key, families[key], usual) for key in sorted(families)]
-    return "\n".join([*lines, ",\n".join(parts), "  }", "}", ""])
+    about = {
+        "loader": "diffusers",
+        "version": versions(),
+        "checked": checked,
+        "source": SOURCE,
+        "effects": usual,
+    }
+    texts = {"": json.dumps(about, indent=2) + "\n"}
+    return texts | {key: _family(family, usual) for key, family in families.items()}
 
 
 def _usual(families: Mapping[str, dict[str, Any]]) -> dict[str, str]:
@@ -50,22 +53,21 @@ def _usual(families: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     return {condition: counted.most_common(1)[0][0] for condition, counted in counts.items() if counted}
 
 
-def _family(key: str, family: dict[str, Any], usual: Mapping[str, str]) -> str:
+def _family(family: dict[str, Any], usual: Mapping[str, str]) -> str:
     layouts = _folded({name: _entry(entry, usual) for name, entry in family["layouts"].items()})
-    lines = [f"        {json.dumps(name)}: {entry}" for name, entry in layouts.items()]
+    lines = [f"    {json.dumps(name)}: {entry}" for name, entry in layouts.items()]
     mixed: dict[str, list[str]] = {}
     for pair, effects in family["mixed"].items():
         mixed.setdefault(effects, []).append(pair)
     pairs = [
-        f"        {json.dumps(effects)}: {json.dumps(sorted(names))}"
-        for effects, names in sorted(mixed.items())
+        f"    {json.dumps(effects)}: {json.dumps(sorted(names))}" for effects, names in sorted(mixed.items())
     ]
     return (
-        f'    {json.dumps(key)}: {{\n      "layers": {family["layers"]},\n      "layouts": {{\n'
+        f'{{\n  "layers": {family["layers"]},\n  "layouts": {{\n'
         + ",\n".join(lines)
-        + '\n      },\n      "mixed": {\n'
+        + '\n  },\n  "mixed": {\n'
         + ",\n".join(pairs)
-        + "\n      }\n    }"
+        + "\n  }\n}\n"
     )
 
 
@@ -81,17 +83,19 @@ def _entry(entry: dict[str, Any], usual: Mapping[str, str]) -> str:
 
 
 def _folded(rows: dict[str, str]) -> dict[str, str]:
-    """Write one row for all layouts of a prefix that are treated alike."""
-    for places in (1, 2, 3):
-        groups: dict[tuple[str, ...], set[str]] = {}
-        members: dict[tuple[str, ...], list[str]] = {}
+    """Write what most layouts of a group share once, with `*`, and only the others besides."""
+    kept: dict[str, str] = {}
+    for places in (3, 2, 1):
+        groups: dict[tuple[str, ...], dict[str, str]] = {}
         for name, row in rows.items():
-            if "*" not in name:
-                start = tuple(name.split()[:places])
-                groups.setdefault(start, set()).add(row)
-                members.setdefault(start, []).append(name)
-        for start, kinds in groups.items():
-            if len(kinds) == 1 and len(members[start]) > 1 and "{" not in next(iter(kinds)):
-                rows = {name: row for name, row in rows.items() if name not in members[start]}
-                rows[" ".join([*start, *"*" * (4 - places)])] = kinds.pop()
-    return dict(sorted(rows.items()))
+            groups.setdefault(tuple(name.split()[:places]), {})[name] = row
+        rows = {}
+        for start, members in groups.items():
+            wild = " ".join([*start, *"*" * (4 - places)])
+            most, count = Counter(members.values()).most_common(1)[0]
+            if count < 2:
+                rows |= members
+                continue
+            rows[wild] = most
+            kept |= {name: row for name, row in members.items() if row != most}
+    return dict(sorted({**kept, **rows}.items()))

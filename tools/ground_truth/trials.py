@@ -45,12 +45,16 @@ def trial(
     own = spell_one(known, layout, victim)
     if condition in (Condition.UP_MISSING, Condition.DOWN_MISSING, Condition.RANKS):
         found = _one(own, _DOWN if condition is Condition.DOWN_MISSING else _UP)
-        if found is None:
+        if found is None or (condition is not Condition.RANKS and len(base) < 2):
             return None
         if condition is Condition.RANKS:
             outputs, _, *kernel = shapes[found]
             return {**shapes, found: (outputs, 2, *kernel)}, None, victim
         return _without(shapes, found), None, victim
+    if condition in (Condition.UPS_MISSING, Condition.DOWNS_MISSING):
+        end = _DOWN if condition is Condition.DOWNS_MISSING else _UP
+        rest = {name: shape for name, shape in shapes.items() if not end.search(name)}
+        return (rest, None, victim) if len(rest) < len(shapes) else None
     if condition in (Condition.ALPHA_MISSING, Condition.MAGNITUDE_MISSING):
         ends = (
             (".alpha",) if condition is Condition.ALPHA_MISSING else (".dora_scale", ".lora_magnitude_vector")
@@ -76,7 +80,7 @@ def _added(known: Family, layout: Layout, base: list[Layer], condition: Conditio
         beyond = next((found for layer in base if (found := _beyond(layer))), None)
         return None if beyond is None else spell_one(known, layout, beyond)
     if condition is Condition.DIFF:
-        return {stem.replace(first.name, f"{first.name}_norm") + ".diff": (first.shape[0],)}
+        return {f"{stem}_norm.diff": (first.shape[0],)}
     if condition is Condition.BIAS and layout.suffix in ("lora_A", "dora_A"):
         return {f"{stem}.lora_B.bias": (first.shape[0],)}
     if condition is Condition.BIASES and layout.suffix in ("lora_A", "dora_A"):

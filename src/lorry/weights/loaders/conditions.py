@@ -20,7 +20,9 @@ class Condition(StrEnum):
     """A condition, and the sentence that says what the file has."""
 
     UP_MISSING = "up-missing"  # a module without its matrix at the output
+    UPS_MISSING = "ups-missing"  # no module with its matrix at the output
     DOWN_MISSING = "down-missing"  # a module without its matrix at the input
+    DOWNS_MISSING = "downs-missing"  # no module with its matrix at the input
     ALPHA_MISSING = "alpha-missing"  # some modules with alpha, some without
     MAGNITUDE_MISSING = "magnitude-missing"  # some modules with DoRA's magnitudes, some without
     RANKS = "ranks"  # the two matrices of a module have different ranks
@@ -32,6 +34,7 @@ class Condition(StrEnum):
     DIFF = "diff"  # a full difference instead of matrices
     BIAS = "bias"  # some modules with a bias at the output matrix, some without
     BIASES = "biases"  # every module with a bias at the output matrix
+    NOTHING = "nothing"  # no module at all that the loader takes
     TENSOR = "tensor"  # a tensor that belongs to no adapter
     EMBEDDING = "embedding"  # bundled textual-inversion vectors
     CLIP = "clip"  # modules of a CLIP text encoder
@@ -58,7 +61,9 @@ class Effect(StrEnum):
 #: What the file has, as the end of a sentence that begins with the number of modules or tensors concerned.
 WORDS: dict[Condition, str] = {
     Condition.UP_MISSING: "without the matrix at the output (lora_B)",
+    Condition.UPS_MISSING: "and none with the matrix at the output (lora_B)",
     Condition.DOWN_MISSING: "without the matrix at the input (lora_A)",
+    Condition.DOWNS_MISSING: "and none with the matrix at the input (lora_A)",
     Condition.ALPHA_MISSING: "without alpha, where others have it",
     Condition.MAGNITUDE_MISSING: "without DoRA's magnitudes, where others have them",
     Condition.RANKS: "with matrices of two ranks",
@@ -70,6 +75,7 @@ WORDS: dict[Condition, str] = {
     Condition.DIFF: "with a full difference",
     Condition.BIAS: "with a bias, where others have none",
     Condition.BIASES: "with a bias",
+    Condition.NOTHING: "and none that it takes",
     Condition.TENSOR: "of no adapter",
     Condition.EMBEDDING: "of bundled embeddings",
     Condition.CLIP: "of a CLIP text encoder",
@@ -120,7 +126,9 @@ def conditions(adapter: Adapter, fit: Fit, metadata: Mapping[str, str]) -> Itera
     meaning = [module for module in adapter.denoiser if changes(module)]
     yield from _halves(meaning)
     yield from _places(fit)
-    yield from _met(Condition.DIFF, [module for module in adapter.denoiser if Role.DIFF in module.tensors])
+    full = [module for module in adapter.denoiser if Role.DIFF in module.tensors]
+    if full:
+        yield Met(Condition.DIFF, len(full), frozenset(id(module) for module in full if not changes(module)))
     biased = [module for module in meaning if Role.BIAS in module.tensors]
     yield from _met(Condition.BIAS if len(biased) < len(meaning) else Condition.BIASES, biased)
     for condition, part in ((Condition.CLIP, Part.CLIP), (Condition.T5, Part.T5)):
@@ -140,8 +148,12 @@ def conditions(adapter: Adapter, fit: Fit, metadata: Mapping[str, str]) -> Itera
 def _halves(meaning: list[Module]) -> Iterator[Met]:
     """Judge what belongs together in one module, and what all modules have in common."""
     pairs = [module for module in meaning if module.spelling]
-    yield from _met(Condition.UP_MISSING, [m for m in pairs if Role.UP not in m.tensors])
-    yield from _met(Condition.DOWN_MISSING, [m for m in pairs if Role.DOWN not in m.tensors])
+    for role, some, none in (
+        (Role.UP, Condition.UP_MISSING, Condition.UPS_MISSING),
+        (Role.DOWN, Condition.DOWN_MISSING, Condition.DOWNS_MISSING),
+    ):
+        halves = [module for module in pairs if role not in module.tensors]
+        yield from _met(none if len(halves) == len(pairs) else some, halves)
     yield from _met(Condition.RANKS, [m for m in pairs if m.paired and not m.sound])
     for condition, role in ((Condition.ALPHA_MISSING, Role.ALPHA), (Condition.MAGNITUDE_MISSING, Role.DORA)):
         having = sum(role in module.tensors for module in meaning)

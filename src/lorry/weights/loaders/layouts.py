@@ -11,6 +11,7 @@ from itertools import product
 
 from lorry.weights.adapter.keys import Role
 from lorry.weights.adapter.modules import Module
+from lorry.weights.bases.families import Family
 
 #: What stands before a module's name, and who writes it; `{}` is the component (`transformer`, `unet`).
 PREFIXES: dict[str, tuple[str, str]] = {
@@ -33,12 +34,17 @@ SUFFIXES: dict[str, tuple[tuple[str, ...], str]] = {
     "lora_down": ((".lora_down.weight", ".lora_up.weight"), "LoRA in kohya's words"),
     "lora.down": ((".lora.down.weight", ".lora.up.weight"), "LoRA in the words of old diffusers"),
     "_lora.down": ((".down.weight", ".up.weight"), "LoRA in attention processors: older diffusers, XLabs"),
-    "lora_A.name": ((".lora_A.default.weight", ".lora_B.default.weight"), "LoRA, PEFT's adapter name left in"),
+    "lora_A.name": (
+        (".lora_A.default.weight", ".lora_B.default.weight"),
+        "LoRA, PEFT's adapter name left in",
+    ),
     "dora_A": ((".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"), "DoRA in PEFT's words"),
     "dora_down": ((".lora_down.weight", ".lora_up.weight", ".dora_scale"), "DoRA in kohya's words"),
     "lokr": ((".lokr_w1", ".lokr_w2_a", ".lokr_w2_b"), "LoKr"),
     "loha": ((".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b"), "LoHa"),
 }
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Layout:
     """One way to spell an adapter.
@@ -67,23 +73,24 @@ class Layout:
         return f"{self.prefix} layout ({self.naming} names, {self.suffix}{alpha})"
 
 
-def matrix(*, native: bool, unet: bool, xlabs: bool) -> Iterator[Layout]:
-    """List the layouts that a loader is tried with.
+def matrix(known: Family) -> Iterator[Layout]:
+    """List the layouts that loaders are tried with for a family.
 
     Args:
-        native: Whether the family's original model has other names than diffusers.
-        unet: Whether the family is a U-Net, which old diffusers spelled by its attention processors.
-        xlabs: Whether XLabs wrote adapters for the family.
+        known: The family.
     """
+    xlabs = any(".processor." in name for name in known.native)
+    native = any(".processor." not in name for name in known.native)
+    prefixes = [prefix for prefix in PREFIXES if prefix != "xlabs"]
     axes = (
-        [prefix for prefix in PREFIXES if prefix != "xlabs"],
+        prefixes,
         ("diffusers", "native") if native else ("diffusers",),
         [suffix for suffix in SUFFIXES if suffix != "_lora.down"],
         (False, True),
     )
     yield from (Layout(*words) for words in product(*axes))
-    if unet:
-        yield Layout("diffusers", "diffusers", "_lora.down", False)
+    dotted = [prefix for prefix in prefixes if prefix not in FLAT]
+    yield from (Layout(prefix, "diffusers", "_lora.down", False) for prefix in dotted)
     if xlabs:
         yield Layout("xlabs", "native", "_lora.down", False)
 
