@@ -18,6 +18,10 @@ from lorry.weights.convert.planning import LARGEST_EXACT, Output, Plan
 from lorry.weights.convert.reading import Given
 from lorry.weights.convert.reduction import reduced
 
+_EIGHT_BITS = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"})
+#: Types whose every number another type holds as it is.
+_HELD = {"BF16": _EIGHT_BITS, "F16": frozenset({"F8_E4M3", "F8_E5M2"}), "F32": _EIGHT_BITS | {"BF16", "F16"}}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
@@ -97,12 +101,7 @@ def _too_large(output: Output) -> ConversionRefused:
 
 def _holds(dtype: str, pair: Pair) -> bool:
     """Tell whether a data type holds every number of both matrices as it is."""
-    wider = {
-        "BF16": {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"},
-        "F16": {"F8_E4M3", "F8_E5M2"},
-    }
-    kinds = {pair.up.dtype, pair.down.dtype}
-    return kinds <= {dtype, *wider.get(dtype, ())} or (dtype == "F32" and "F64" not in kinds)
+    return {pair.up.dtype, pair.down.dtype} <= {dtype, *_HELD[dtype]}
 
 
 def _part(pair: Pair, piece: Piece) -> Pair:

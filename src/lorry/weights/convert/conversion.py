@@ -14,6 +14,7 @@ from pathlib import Path
 from lorry.errors import ConversionFailed, ConversionRefused, OptionInvalid, SourceChanged
 from lorry.model.report import WeightsReport
 from lorry.weights.catalogue import StructureFault
+from lorry.weights.convert.layouts import SPELLINGS
 from lorry.weights.convert.options import Conversion, Layout, Losses, Options
 from lorry.weights.convert.planning import Plan, plan_for
 from lorry.weights.convert.producing import CONFIG, Product, produce
@@ -90,14 +91,13 @@ def _targets(out: Path, file: Path, layout: Layout) -> tuple[Path, ...]:
             message = f"{out} is one file; a PEFT adapter also needs its {CONFIG}."
             raise OptionInvalid(message, fix=f"Name a folder, for example `-o {out.with_suffix('')}`.")
         return (out,)
-    if layout is Layout.PEFT:
-        return out / CONFIG, out / "adapter_model.safetensors"
-    if layout is Layout.DIFFUSERS:
-        return (out / "pytorch_lora_weights.safetensors",)
-    name = file.stem
-    for word in _SKIPPED:
-        name = name.replace(word, "weights")
-    return (out / f"{name}.safetensors",)
+    name = SPELLINGS[layout].file
+    if name is None:
+        stem = file.stem
+        for word in _SKIPPED:
+            stem = stem.replace(word, "weights")
+        name = f"{stem}.safetensors"
+    return (out / CONFIG, out / name) if layout is Layout.PEFT else (out / name,)
 
 
 def _proved(given: Given, plan: Plan, product: Product, made: Path) -> tuple[Losses | None, float]:

@@ -32,7 +32,7 @@ class Spelling:
         down: What follows for the matrix at the input.
         up: What follows for the matrix at the output.
         states: How strength is stated.
-        folder: What the weights are called in a folder.
+        file: What the weights are called in a folder; `None` where loaders take any name.
     """
 
     prefix: str
@@ -41,7 +41,7 @@ class Spelling:
     down: str
     up: str
     states: States
-    folder: str
+    file: str | None
 
 
 _PEFT = (".lora_A.weight", ".lora_B.weight")
@@ -50,8 +50,8 @@ SPELLINGS = {
     Layout.DIFFUSERS: Spelling(
         "{}.", False, False, *_PEFT, States.FOLDED, "pytorch_lora_weights.safetensors"
     ),
-    Layout.COMFYUI: Spelling("diffusion_model.", False, True, *_PEFT, States.NEEDED, "lora.safetensors"),
-    Layout.KOHYA: Spelling("lora_unet_", True, True, *_KOHYA, States.ALPHA, "lora.safetensors"),
+    Layout.COMFYUI: Spelling("diffusion_model.", False, True, *_PEFT, States.NEEDED, None),
+    Layout.KOHYA: Spelling("lora_unet_", True, True, *_KOHYA, States.ALPHA, None),
     Layout.PEFT: Spelling(
         "base_model.model.", False, False, *_PEFT, States.CONFIG, "adapter_model.safetensors"
     ),
