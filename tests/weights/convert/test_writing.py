@@ -37,7 +37,9 @@ else:
     def watch(event, arguments):
         if event == "open" and ".part" in str(arguments[0]):
             seen.append(1)
-            if len(seen) == int(what):
+            if what == "changed" and len(seen) == 1:
+                os.utime(source, ns=(1, 1))
+            elif what != "changed" and len(seen) == int(what):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(watch)
 try:
@@ -80,6 +82,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     source = save(tmp_path / "x.safetensors", ONE)
     done = apart(source, tmp_path / "out" / "y.safetensors", "full")
     assert done.stdout.strip() == "disk_full", done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_changes_meanwhile_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    """What was converted may be half of one file and half of another, so it is not kept."""
+    source = save(tmp_path / "x.safetensors", ONE)
+    done = apart(source, tmp_path / "out" / "y.safetensors", "changed")
+    assert done.stdout.strip() == "source_changed", done.stderr
     assert not (tmp_path / "out").exists()
 
 
