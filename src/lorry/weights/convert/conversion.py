@@ -66,7 +66,8 @@ def convert(source: Path, out: Path, options: Options | None = None) -> Conversi
                 losses, change = _proved(given, plan, product, made)
                 after = _checked(made, given, plan)
                 if not opened.unchanged():
-                    raise SourceChanged(f"{file} was changed while it was converted.")
+                    message = f"{file} was changed while it was converted."
+                    raise SourceChanged(message, fix="Wait until nobody writes to it, and convert again.")
         except StructureFault as broken:
             raise ConversionRefused(broken.finding.message, fix=broken.finding.fix) from None
     return Conversion(
