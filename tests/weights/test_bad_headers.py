@@ -76,6 +76,14 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: raw(filled(b'{"a":[', b'"ab",', b'""]}', 8_500_000)),
     ),
     "a number of 20 million digits": ("HDR_JSON", lambda: raw(b'{"a":' + b"9" * 20_000_000 + b"}")),
+    "a text of 24 MB for a shape": (
+        "TENSOR_FIELDS",
+        lambda: raw(filled(b'{"a":{"dtype":"U8","shape":"', b"x", b'","data_offsets":[0,0]}}')),
+    ),
+    "a text of 24 MB for offsets": (
+        "TENSOR_FIELDS",
+        lambda: raw(filled(b'{"a":{"dtype":"U8","shape":[],"data_offsets":"', b"x", b'"}}')),
+    ),
     "nesting without end": ("HDR_JSON", lambda: raw(b'{"a":' * 400_000)),
     "names of a megabyte": (
         "TENSOR_SIZE",

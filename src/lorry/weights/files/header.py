@@ -35,6 +35,7 @@ _OVERFLOW = 2**64  # the library refuses a larger product, even when a later zer
 _NAMED = 20  # tensors that a finding names at most; it always counts all of them
 _SHOWN = 5  # of them in the sentence
 _TAIL = 1 << 20  # bytes behind the last tensor that are looked at
+_NO_SHAPE = (None,)  # a text, say; it may be as long as the header
 _FIELDS = itemgetter("dtype", "shape", "data_offsets")
 
 
@@ -154,19 +155,17 @@ def _tensors(document: dict[str, Any], faults: _Faults) -> tuple[list[Tensor], b
         tensor: Tensor | None = None
         try:
             dtype, shape, (begin, end) = _FIELDS(row)
-            bits, count = BITS[dtype], 1
-            for size in shape:
-                if type(size) is not int or size < 0 or count >= _OVERFLOW:  # True and 1.0 are no counts
-                    break
-                count *= size
+            bits, size = BITS[dtype], tuple(shape) if type(shape) is list else _NO_SHAPE
+            if len(size) == 2 and type(size[0]) is int is type(size[1]) and size[0] > 0 < size[1]:
+                count = size[0] * size[1]
             else:
-                if (
-                    type(begin) is int is type(end)
-                    and 0 <= begin <= end < _LARGEST
-                    and count * bits == 8 * (end - begin)
-                    and type(shape) is list
-                ):
-                    tensor = _make(Tensor, (name, dtype, tuple(shape), begin, end))
+                count = _count(size)
+            if (
+                type(begin) is int is type(end)
+                and 0 <= begin <= end < _LARGEST
+                and count * bits == 8 * (end - begin)
+            ):
+                tensor = _make(Tensor, (name, dtype, size, begin, end))
         except (KeyError, TypeError, ValueError):
             pass  # an entry of another form
         if tensor is None:
@@ -179,6 +178,18 @@ def _tensors(document: dict[str, Any], faults: _Faults) -> tuple[list[Tensor], b
         at = tensor.end
         tensors.append(tensor)
     return tensors, contiguous
+
+
+def _count(shape: tuple[object, ...]) -> int:
+    """Multiply the sizes of a shape; -1 when it is none, or overflows as the library counts."""
+    count = 1
+    for size in shape:
+        if type(size) is not int or not 0 <= size < _LARGEST:  # True and 1.0 are no counts
+            return -1
+        count *= size
+        if count >= _OVERFLOW:
+            return -1
+    return count
 
 
 def _judged(name: str, row: Any, faults: _Faults) -> Tensor | None:
@@ -215,15 +226,11 @@ def _judged(name: str, row: Any, faults: _Faults) -> Tensor | None:
 
 
 def _judge_size(name: str, dtype: str, shape: list[int], given: int, faults: _Faults) -> None:
-    count = 1
-    for size in shape:
-        if count >= _OVERFLOW:
-            break
-        count *= size
+    count = _count(tuple(shape))
     needed = count * BITS[dtype]
-    if needed == 8 * given and count < _OVERFLOW:
+    if needed == 8 * given:
         return
-    needed_bytes = f"{-(-needed // 8):,}" if needed < _LARGEST else "more than 2^60"
+    needed_bytes = f"{-(-needed // 8):,}" if 0 <= needed < _LARGEST else "more than 2^60"
     dimensions = str(shape) if len(shape) <= 8 else f"with {len(shape):,} dimensions"
     message = (
         f"{some([name])}, {dtype} {dimensions}, needs {needed_bytes} bytes; the header gives it {given:,}."
