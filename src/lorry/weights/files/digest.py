@@ -9,7 +9,8 @@ from typing import Self
 from lorry.weights.catalogue import fault
 from lorry.weights.files.source import ByteSource
 
-_PIECE = 1 << 20  # bytes
+# Large, as a thread that is done with a piece waits for the other to let go of the interpreter (up to 5 ms).
+_PIECE = 1 << 23  # bytes
 
 
 class Hashing:
@@ -66,7 +67,7 @@ class Hashing:
         import hashlib
 
         digest = hashlib.sha256()
-        buffer = memoryview(bytearray(_PIECE))
+        buffer = memoryview(bytearray(min(_PIECE, self._source.size)))
         for offset in range(0, self._source.size, _PIECE):
             piece = buffer[: min(_PIECE, self._source.size - offset)]
             if self._stopped.is_set() or self._source.read_into(offset, piece) < len(piece):
