@@ -17,7 +17,7 @@ from lorry.weights.files.header import read_header
 from lorry.weights.files.number_formats import FORMATS, HUGE
 from lorry.weights.files.source import FileSource, MemorySource
 from lorry.weights.files.values import Scan, Seen, look, scan
-from tests.weights.files import Made, Tensors, build, icons, noise, pair, scalar, zeros
+from tests.weights.files import Made, Tensors, build, icons, noise, pair, scalar, with_number, zeros
 from tests.weights.test_codes import codes, report_on
 
 WIDTH = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
@@ -208,6 +208,36 @@ def test_a_file_that_is_written_while_it_is_read_is_told_so(tmp_path: Path, chan
             path.write_bytes(build(icons()))
         with pytest.raises(StructureFault) as raised:
             scan(source, header)
+    assert raised.value.finding.code == "FILE_CHANGED"
+
+
+def test_a_large_file_is_looked_at_by_two_and_shows_the_same(tmp_path: Path) -> None:
+    """What two threads see of a file on disk is what one sees of the same bytes in memory, in one order."""
+    layers = [f"transformer.transformer_blocks.{number}.attn.to_q" for number in range(40)]
+    tensors = {name: made for layer in layers for name, made in pair(layer, 3072, 3072, rank=48).items()}
+    for number in (3, 17, 39):
+        name = f"{layers[number]}.lora_A.weight"
+        tensors[name] = with_number(tensors[name], math.nan, 100_000)
+    tensors[f"{layers[9]}.lora_B.weight"] = zeros(3072, 48)
+    content = build(tensors)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    memory = MemorySource("x", content)
+    with FileSource(path) as source:
+        assert look(source, read_header(source)) == look(memory, read_header(memory))
+        assert len(look(memory, read_header(memory))) == 4
+
+
+def test_an_error_in_either_thread_ends_the_look(tmp_path: Path) -> None:
+    """A large file that ends early is reported whichever thread comes upon its end."""
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(build({"x": noise(10_000_000)}))
+    with FileSource(path) as source:
+        header = read_header(source)
+        with path.open("r+b") as file:
+            file.truncate(20_000_000)
+        with pytest.raises(StructureFault) as raised:
+            look(source, header)
     assert raised.value.finding.code == "FILE_CHANGED"
 
 

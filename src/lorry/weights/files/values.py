@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from lorry.model.report import Finding
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _PIECE = 1 << 19  # bytes; small enough to stay in the second-level cache for the second maximum
+_WORTH_A_THREAD = 32 << 20  # bytes; below, starting a second thread takes longer than it saves
 _TAIL = 4096  # bytes of zeros at the end that no training writes
 
 
@@ -104,7 +106,7 @@ def scan(source: ByteSource, header: Header, hashing: Hashing | None = None) -> 
     if hashing is None:
         with Hashing(source) as begun:
             return scan(source, header, begun)
-    seen = look(source, header)
+    seen = look(source, header, helped=False)  # the second core has the hash to do
     tail = _tail(source, header)
     digest = hashing.result()
     if isinstance(source, FileSource) and not source.unchanged():
@@ -112,12 +114,13 @@ def scan(source: ByteSource, header: Header, hashing: Hashing | None = None) -> 
     return Scan(digest, seen, tail)
 
 
-def look(source: ByteSource, header: Header) -> tuple[Seen, ...]:
+def look(source: ByteSource, header: Header, *, helped: bool = True) -> tuple[Seen, ...]:
     """Look at every number of a file, without hashing it.
 
     Args:
         source: The file.
         header: Its header, judged sound.
+        helped: Whether a second thread may help with a large file.
 
     Returns:
         The tensors with anything remarkable in them, in the order of their bytes.
@@ -125,15 +128,45 @@ def look(source: ByteSource, header: Header) -> tuple[Seen, ...]:
     Raises:
         StructureFault: The file became shorter while it was read.
     """
-    import numpy as np
+    look = _Look(source, header)
+    if helped and isinstance(source, FileSource) and source.size > _WORTH_A_THREAD:
+        helper = Thread(target=look.work, name="lorry-values", daemon=True)
+        helper.start()
+        look.work()
+        helper.join()
+    else:
+        look.work()
+    if look.errors:
+        raise look.errors[0]
+    return _put_together(look.parts)
 
-    buffer = np.empty(_PIECE, np.uint8)
-    parts = [
-        part
-        for piece in _pieces(header)
-        for part in _remarkable(_read(source, header.data_start, piece, buffer), piece)
-    ]
-    return _put_together(parts)
+
+class _Look:
+    """The pieces that are left to look at, and what was seen; threads help each other to finish them.
+
+    Reading and the maxima let other threads run, so that two are nearly twice as fast.
+    """
+
+    def __init__(self, source: ByteSource, header: Header) -> None:
+        self.parts: list[Seen] = []
+        self.errors: list[BaseException] = []
+        self._source, self._start = source, header.data_start
+        self._pieces, self._lock = _pieces(header), Lock()
+
+    def work(self) -> None:
+        """Look at pieces until none is left."""
+        import numpy as np
+
+        buffer = np.empty(_PIECE, np.uint8)
+        try:
+            while not self.errors and (piece := self._next()) is not None:
+                self.parts.extend(_remarkable(_read(self._source, self._start, piece, buffer), piece))
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that was called
+            self.errors.append(error)
+
+    def _next(self) -> _Piece | None:
+        with self._lock:
+            return next(self._pieces, None)
 
 
 class _Piece(NamedTuple):
