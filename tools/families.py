@@ -216,7 +216,7 @@ def text(row: dict[str, Any]) -> str:
     """
     lines = []
     for field, value in row.items():
-        if field in ("layers", "native", "layouts") and value:
+        if field in ("layers", "native") and value:
             inner = ",\n".join(f"    {json.dumps(name)}: {json.dumps(fact)}" for name, fact in value.items())
             lines.append(f"  {json.dumps(field)}: {{\n{inner}\n  }}")
         elif field == "bases":

@@ -340,7 +340,6 @@ def row(kind: Kind) -> dict[str, Any]:
         "source": SOURCE,
         "licence_source": "the model cards, general knowledge 2026-11, not fetched",
         "checked": CHECKED,
-        "layouts": {},
         "layers": templates(real_layers(kind.architecture, kind.config)),
         "native": {},
     }

@@ -10,7 +10,8 @@ from safetensors import deserialize
 from lorry.weights.catalogue import StructureFault
 from lorry.weights.files.header import read_header
 from lorry.weights.files.source import MemorySource
-from lorry.weights.preflight import Context, inspect
+from lorry.weights.judging.context import Context
+from lorry.weights.preflight import inspect
 from tests.weights.broken_files import BROKEN, VARIANTS
 from tests.weights.faulty_adapters import FAULTY
 from tests.weights.files import build, kohya, noise, pair, raw

@@ -24,7 +24,7 @@ from tools.loader_matrix import loadable
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
 
-FAULTY, MIXED = 24, 8  # random files for each family
+FAULTY, MIXED = 10, 6  # random files for each family
 
 
 def _tables() -> dict[str, FamilyTable]:
@@ -77,7 +77,7 @@ def _cases(known: Family, real: RealLoader) -> Iterator[Case]:
 def _representatives(
     known: Family, found: FamilyTable, real: RealLoader, dice: random.Random
 ) -> list[Layout]:
-    """Choose a layout for each row of the table, and three for a row with a `*`, which stands for many."""
+    """Choose a layout for each row of the table, and two for a row with a `*`, which stands for many."""
     tried = [layout for layout in matrix(known) if named(known, real.model, layout)]
     chosen: list[Layout] = []
     taken: set[str] = set()
@@ -85,5 +85,5 @@ def _representatives(
         members = [layout for layout in tried if fnmatchcase(layout.key, words) and layout.key not in taken]
         assert members, words
         taken.update(layout.key for layout in members)
-        chosen += dice.sample(members, min(3, len(members)))
+        chosen += dice.sample(members, min(2, len(members)))
     return chosen

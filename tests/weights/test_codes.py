@@ -13,7 +13,8 @@ from lorry.model.report import Severity, WeightsReport
 from lorry.weights import check
 from lorry.weights.catalogue import entries
 from lorry.weights.files.source import MemorySource
-from lorry.weights.preflight import Context, inspect
+from lorry.weights.judging.context import Context
+from lorry.weights.preflight import inspect
 from tests.weights.broken_files import BROKEN, VARIANTS
 from tests.weights.faulty_adapters import FAULTY
 from tests.weights.files import build, icons, noise

@@ -9,42 +9,10 @@ from pathlib import Path
 import pytest
 
 from lorry.weights import check
-from lorry.weights.trainers.labels import (
-    Neighbours,
-    base_labels,
-    label_findings,
-    read_neighbours,
-    trigger_word,
-)
+from lorry.weights.trainers.labels import label_findings
 from tests.weights.files import build, icons
 
 _TAGS = json.dumps({"1_tok creature": {"a dog": 4, "grass": 2}})
-
-
-@pytest.mark.parametrize(
-    ("metadata", "beside", "word"),
-    [
-        ({"modelspec.trigger_phrase": "tok"}, Neighbours(), "tok"),
-        ({"trained_words": "tok, toks"}, Neighbours(), "tok"),
-        ({"ss_tag_frequency": _TAGS}, Neighbours(), "tok creature"),
-        ({"ss_tag_frequency": json.dumps({"1_a": {}, "1_b": {}})}, Neighbours(), None),
-        ({"ss_tag_frequency": "no JSON"}, Neighbours(), None),
-        ({"trained_words": "tok"}, Neighbours(config={"trigger_word": "first"}), "first"),
-        (
-            {"ss_tag_frequency": _TAGS},
-            Neighbours(readme={"instance_prompt": "a photo of tok"}),
-            "a photo of tok",
-        ),
-        ({}, Neighbours(sidecar={"activation text": "tok"}), "tok"),
-        ({"modelspec.trigger_phrase": "  "}, Neighbours(), None),
-        ({}, Neighbours(), None),
-    ],
-)
-def test_the_trigger_word_has_an_order_of_sources(
-    metadata: dict[str, str], beside: Neighbours, word: str | None
-) -> None:
-    """The configuration comes before the header, the header before the README and the folder's name."""
-    assert trigger_word(metadata, beside) == word
 
 
 @pytest.mark.parametrize(
@@ -76,23 +44,6 @@ def test_a_trainers_configuration_names_trigger_and_base(tmp_path: Path) -> None
     report = check(tmp_path)
     assert report.summary.trigger == "tok"
     assert "BASE_LABEL" in {found.code for found in report.findings}
-
-
-def test_labels_come_from_all_neighbours_most_trusted_first() -> None:
-    """The README's base_model comes before the header's architecture."""
-    beside = Neighbours(
-        readme={"base_model": "lorry/flux-icons-64"}, adapter_config={"base_model_name_or_path": None}
-    )
-    assert base_labels({"modelspec.architecture": "flux-1-dev/lora"}, beside) == [
-        "lorry/flux-icons-64",
-        "flux-1-dev",
-    ]
-
-
-def test_the_base_in_a_readme_may_be_a_list(tmp_path: Path) -> None:
-    """The Hub's cards write base_model as a word or as a list; the first item counts."""
-    (tmp_path / "README.md").write_text("---\nbase_model:\n- lorry/flux-icons-64\ntags:\n- lora\n---\n")
-    assert base_labels({}, read_neighbours(tmp_path / "x.safetensors")) == ["lorry/flux-icons-64"]
 
 
 def test_broken_neighbours_say_nothing(tmp_path: Path) -> None:

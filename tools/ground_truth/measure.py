@@ -17,6 +17,8 @@ from tools.ground_truth.converters import exactly, together
 from tools.ground_truth.real import STRENGTH, Loaded, RealLoader
 from tools.ground_truth.trials import trial
 
+#: Wan's image attention, and the layer that diffusers copies zeros from where it is missing.
+_IMAGE = ("attn2.add_k_proj", "attn2.add_v_proj", "attn2.to_k")
 _SAMPLE = 8  # layers of a file that tries a condition, at most
 
 
@@ -140,6 +142,7 @@ class Measurement:
             firsts = list({layer.row: layer for layer in reversed(working)}.values())
             bound = together(self._known, layout)
             base = [layer for layer in firsts if layer.row not in bound][:: max(1, len(firsts) // _SAMPLE)]
+            base += [layer for layer in firsts if layer.to[0].endswith(_IMAGE) and layer not in base]
         for condition in Condition:
             tried = trial(self._known, layout, base, condition)
             if condition is Condition.NOTHING:
@@ -165,6 +168,8 @@ class Measurement:
             return Effect.BREAKS
         concerned = set(victim.to) if victim else set()
         rest = {target for layer in base for target in layer.to} - concerned
+        if condition in (Condition.IMAGE_NONE, Condition.IMAGE_HALF):
+            rest = {target for target in rest if not target.endswith(_IMAGE[:2])}
         if not rest <= loaded.layers:
             return Effect.IGNORED
         if loaded.random and self._sound(layout):
@@ -212,6 +217,7 @@ _USUAL = {
 _WHOLE = frozenset({
     Condition.CONFIG, Condition.CONFIG_JSON, Condition.CONFIG_RANK, Condition.CONFIG_UNKNOWN, Condition.BIAS,
     Condition.BIASES,
+    Condition.IMAGE_NONE,
 })  # fmt: skip
 
 

@@ -117,7 +117,7 @@ class RealLoader:
         random = {name for name in found if any(word.startswith(f"{name}.l") for word in missing)}
         plain = {name for name, layer in found.items() if not getattr(layer, "use_dora", {}).get("tried")}
         return Loaded(
-            layers=frozenset(_unfused(found)),
+            layers=frozenset(_unfused(name for name in found if not self._nothing(name))),
             random=frozenset(_unfused(random)),
             strengths=frozenset(self._strengths(found)),
             plain=frozenset(_unfused(plain)),

@@ -64,11 +64,26 @@ def trial(
     if condition in (Condition.NARROW, Condition.WIDE, Condition.OUTPUTS):
         changed = _misfit(known, layout, victim, condition)
         return None if changed is None else ({**shapes, **changed}, None, victim)
+    if condition in (Condition.IMAGE_NONE, Condition.IMAGE_HALF):
+        return _image(known, layout, base, condition)
     added = _added(known, layout, base, condition)
     if added is not None:
         return {**shapes, **added}, None, None
     metadata = _metadata(known, condition)
     return None if metadata is None else (shapes, metadata, None)
+
+
+def _image(
+    known: Family, layout: Layout, base: list[Layer], condition: Condition
+) -> tuple[Shapes, None, Layer | None] | None:
+    """Leave image attention out, or one of its two matrices."""
+    names = ("attn2.add_k_proj", "attn2.add_v_proj")
+    halves = [next((layer for layer in base if layer.to[0].endswith(name)), None) for name in names]
+    if halves[0] is None or halves[1] is None:
+        return None
+    if condition is Condition.IMAGE_NONE:
+        return spell(known, layout, [layer for layer in base if layer not in halves]), None, None
+    return spell(known, layout, [layer for layer in base if layer is not halves[1]]), None, halves[0]
 
 
 def _added(known: Family, layout: Layout, base: list[Layer], condition: Condition) -> Shapes | None:

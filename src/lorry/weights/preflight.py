@@ -1,115 +1,173 @@
 """The check: everything that is to be known about a model's weights before anybody uploads them.
 
-How it works: the first bytes tell what kind of file it is; the header is read and judged by the rules of the
-format; its tensors are grouped into modules; modules are compared with every family of base models; at last
-every number is looked at once. The first structural fault ends the reading, as nothing behind it can be
-trusted; what is wrong beyond the structure is collected completely.
+How it works: the source is opened, whatever it is; the first bytes tell what kind of file it is; the header
+is read and judged by the rules of the format; its tensors are grouped into modules, and judged as what they
+are: a LoRA for pictures, an adapter for text, a full checkpoint; at last every number is looked at once. A
+structural fault ends the reading, as nothing behind it can be trusted; everything else is collected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from lorry.errors import OptionInvalid, SourceNotFound
-from lorry.model.report import Finding, Severity, WeightsReport, WeightsSummary
-from lorry.model.verdict import Outcome
-from lorry.weights.adapter.keys import Role
+from lorry.errors import OptionInvalid
+from lorry.model.report import Finding, WeightsReport, WeightsSummary
 from lorry.weights.adapter.modules import Adapter, read_adapter
-from lorry.weights.adapter.strength import judge_strength
-from lorry.weights.adapter.structure import nothing_to_use, structure_findings
-from lorry.weights.bases.families import Family, families, family
-from lorry.weights.bases.fitness import Judgement, judge_base
-from lorry.weights.bases.identify import changed_layers, fit_to
-from lorry.weights.catalogue import StructureFault
+from lorry.weights.adapter.structure import nothing_to_use
+from lorry.weights.adapter.text import is_text
+from lorry.weights.bases.families import Family, families, families_named, family
+from lorry.weights.bases.identify import fit_to
+from lorry.weights.catalogue import StructureFault, finding
+from lorry.weights.files.digest import Hashing
 from lorry.weights.files.header import Header, read_header
 from lorry.weights.files.magic import recognise
-from lorry.weights.files.source import ByteSource, FileSource
+from lorry.weights.files.source import ByteSource, FileSource, still_writing
 from lorry.weights.files.values import scan, value_findings
-from lorry.weights.origins.folder import choose, name_finding
-from lorry.weights.trainers.labels import (
-    Neighbours,
-    base_labels,
-    label_findings,
-    read_neighbours,
-    trigger_word,
-)
+from lorry.weights.judging.context import Context, Judged, report
+from lorry.weights.judging.picture import judge_picture
+from lorry.weights.judging.summary import in_words, with_header
+from lorry.weights.judging.text import config_of, judge_text
+from lorry.weights.judging.whole import checkpoint_of, judge_files, judge_single
+from lorry.weights.loaders.predict import loaders_for, predict
+from lorry.weights.origins.access import Access
+from lorry.weights.origins.opening import Opened, Unopened, opened
 
-_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known about a file besides its bytes."""
-
-    path: str
-    file: str
-    neighbours: Neighbours = field(default_factory=Neighbours)
-    base: str | None = None
+#: Gives the time in seconds since 1970.
+Clock = Callable[[], float]
 
 
-def check(source: Path, *, base: str | None = None) -> WeightsReport:
-    """Say what a LoRA is and everything that is wrong with it; bad weights never raise.
+def check(
+    source: str | Path,
+    *,
+    base: str | None = None,
+    deep: bool | None = None,
+    access: Access | None = None,
+    hashing: Hashing | None = None,
+    clock: Clock | None = time.time,
+) -> WeightsReport:
+    """Say what a model's weights are and everything that is wrong with them; bad weights never raise.
 
     Args:
-        source: A .safetensors file, or the folder that holds it.
-        base: Id of the base model that it is meant for; a file for another one is then an error.
+        source: A file, a folder, an archive, a Hub repository (`owner/name[@revision][:file]`) or an address.
+        base: Id of the base model that it is meant for; it overrules, and a file for another one is an error.
+        deep: Whether to look at every number; by default for a single file on this machine. What is far
+            away is fetched for it.
+        access: What may be asked; the public Hub and public addresses when omitted.
+        hashing: The hashing of the same file, where it was begun before.
+        clock: Tells files that are still being written; `None` does not ask.
 
     Raises:
-        SourceNotFound: The path does not exist or can't be read.
+        SourceNotFound: The path does not exist or can't be read, or is a pipe, a socket or a device.
+        OptionInvalid: The source names nothing that could be opened.
+        DiskFull: An archive can't be unpacked for lack of room.
     """
-    chosen = choose(source)
-    if isinstance(chosen, Finding):
-        return WeightsReport(WeightsSummary(str(source), str(source), 0), (chosen,))
-    context = Context(str(source), str(chosen), read_neighbours(chosen), base)
-    with _opened(chosen) as opened:
-        report = inspect(opened, context)
-    named = name_finding(chosen)
-    return _report(report.summary, [*report.findings, *([named] if named else [])])
+    reach = access or Access()
+    with opened(str(source), reach) as found:
+        if isinstance(found, Unopened):
+            summary = WeightsSummary(found.path, found.file, found.size, revision=found.revision)
+            return report(summary, found.findings)
+        if not (deep and not found.deep):
+            return _check_opened(found, base, deep, hashing, clock)
+    return _fetch_and_check(str(source), base, reach)
 
 
-def inspect(source: ByteSource, context: Context, *, values: bool = True) -> WeightsReport:
+def _fetch_and_check(source: str, base: str | None, access: Access) -> WeightsReport:
+    """Fetch what is far away, look at every number, and report it under its own name."""
+    from lorry.errors import WeightsRejected
+    from lorry.weights.origins.fetching import fetched
+
+    try:
+        with fetched(source, access) as here:
+            found = check(here, base=base, deep=True, clock=None)
+    except WeightsRejected as rejected:
+        return rejected.report
+    return replace(found, summary=replace(found.summary, path=source, file=here.name))
+
+
+def _check_opened(
+    found: Opened, base: str | None, deep: bool | None, hashing: Hashing | None, clock: Clock | None
+) -> WeightsReport:
+    files = checkpoint_of(found)
+    if files is not None:
+        told = judge_files(found, files, deep=bool(deep) and found.deep)
+    else:
+        context = Context(found.path, found.file, found.listing, found.inside, base)
+        same = hashing if hashing and found.disk and found.disk.is_same(hashing.source) else None
+        told = inspect(found.source, context, values=found.deep and deep is not False, hashing=same)
+        told = replace(
+            told,
+            summary=replace(
+                told.summary,
+                choice=found.choice,
+                revision=found.revision,
+                digest=told.summary.digest or found.digest,
+            ),
+        )
+    late = found.late()
+    lost = {each.subject for each in late}
+    kept = [each for each in told.findings if not _is_unread(each, lost)]
+    writing = list(_writing(found, clock))
+    return report(told.summary, [*kept, *found.findings, *late, *writing])
+
+
+def _is_unread(each: Finding, lost: set[str | None]) -> bool:
+    """Tell whether a finding says that a file is missing which could only not be fetched."""
+    unread = any(subject and subject.endswith("adapter_config.json") for subject in lost)
+    return unread and each.code in ("PEFT_CONFIG_MISSING", "PEFT_CONFIG_JSON")
+
+
+def _writing(found: Opened, clock: Clock | None) -> Iterator[Finding]:
+    disk = found.disk
+    if disk is None or clock is None:
+        return
+    if not disk.unchanged():
+        yield finding("FILE_CHANGED", f"{found.file} was written to while it was looked at.")
+    elif still_writing(disk.modified, clock()):
+        yield finding("FILE_STILL_WRITING", f"{found.file} was written to within the last two seconds.")
+
+
+def inspect(
+    source: ByteSource, context: Context, *, values: bool = True, hashing: Hashing | None = None
+) -> WeightsReport:
     """Check the bytes of one file.
 
     Args:
         source: The bytes.
         context: What is known besides them.
         values: Whether to look at the numbers too; without, only the header is read.
+        hashing: The hashing of the same bytes, where it was begun before.
     """
     summary = WeightsSummary(context.path, context.file, source.size)
     foreign = recognise(source)
     if foreign is not None:
-        return _report(replace(summary, format=foreign[0]), [foreign[1]])
+        return report(replace(summary, format=foreign[0]), [foreign[1]])
     try:
         header = read_header(source)
     except StructureFault as broken:
-        return _report(_named(summary, broken.finding), [broken.finding])
+        return report(_named(summary, broken.finding), broken.findings)
     adapter = read_adapter(header)
-    summary = _counted(summary, header, adapter)
-    findings: list[Finding] = []
-    missing = nothing_to_use(adapter, header)
-    if missing is None:
-        summary, findings = _judged(source, context, header, adapter, summary)
-    else:
-        findings.append(missing)
+    judged = _judged(source, context, header, adapter, with_header(summary, header, adapter))
+    told, findings = judged.summary, list(judged.findings)
     if values:
         try:
-            result = scan(source, header)
+            result = scan(source, header, hashing)
         except StructureFault as broken:
-            return _report(summary, [broken.finding, *findings])
-        summary = replace(summary, digest=result.digest)
+            return report(told, [*broken.findings, *findings])
+        told = replace(told, digest=result.digest)
         findings += value_findings(result, adapter)
-    return _report(summary, findings)
+    said = [in_words(told)] if told.kind else []
+    return report(told, [*findings, *said])
 
 
-def predicted_modules(path: Path, family: str) -> int:
-    """Count the base layers that a diffusers-style loader is expected to change.
+def predicted_modules(path: Path, key: str) -> int:
+    """Count the base layers that the usual loader is expected to change: the engine's for our own base.
 
     Args:
         path: A safetensors file.
-        family: Key of a family, or the id of one of its base models.
+        key: Key of a family, or the id of one of its base models.
 
     Returns:
         The number; 0 for a file that can't be read as an adapter, or whose layout the loader ignores.
@@ -118,67 +176,32 @@ def predicted_modules(path: Path, family: str) -> int:
         SourceNotFound: The path does not exist or can't be read.
         OptionInvalid: No such family is known.
     """
-    known = _family(family)
-    with _opened(path) as source:
+    known = _family(key)
+    with FileSource(path) as source:
         if recognise(source) is not None:
             return 0
         try:
-            adapter = read_adapter(read_header(source))
+            header = read_header(source)
         except StructureFault:
             return 0
-    return changed_layers(fit_to(adapter, known), adapter)
+    adapter = read_adapter(header)
+    return predict(adapter, fit_to(adapter, known), loaders_for(known)[0], header.metadata).modules
 
 
 def _judged(
     source: ByteSource, context: Context, header: Header, adapter: Adapter, summary: WeightsSummary
-) -> tuple[WeightsSummary, list[Finding]]:
-    """Judge everything that the header tells about an adapter."""
-    judgement = judge_base(adapter, header, base_labels(header.metadata, context.neighbours), context.base)
-    fit = judgement.fit
-    outcome = fit.outcome(adapter) if fit else Outcome.UNKNOWN
-    strength = judge_strength(source, adapter, header, outcome)
-    trigger = trigger_word(header.metadata, context.neighbours)
-    findings = [
-        *structure_findings(adapter, header),
-        *judgement.findings,
-        *strength.findings,
-        *label_findings(header.metadata, trigger),
-    ]
-    summary = replace(
-        summary,
-        family=fit.family.key if fit else None,
-        base=judgement.base.id if judgement.base else None,
-        alpha=strength.alpha,
-        modules=_modules(judgement, adapter),
-        trigger=trigger,
-    )
-    return summary, findings
-
-
-def _modules(judgement: Judgement, adapter: Adapter) -> int:
-    if judgement.fit is not None:
-        return changed_layers(judgement.fit, adapter)
-    return sum(module.paired and module.adapter is None for module in adapter.denoiser)
-
-
-def _counted(summary: WeightsSummary, header: Header, adapter: Adapter) -> WeightsSummary:
-    kinds = {
-        tensor.dtype.lower()
-        for module in adapter.modules
-        for role, found in module.tensors.items()
-        if role is not Role.ALPHA
-        for tensor in found
-    }
-    return replace(
-        summary,
-        format="safetensors",
-        layout=adapter.layout,
-        algorithm=adapter.algorithm,
-        rank=adapter.ranks,
-        tensors=len(header.tensors),
-        parameters=sum(tensor.count for tensor in header.tensors),
-        dtype=kinds.pop() if len(kinds) == 1 else ("mixed" if kinds else None),
-    )
+) -> Judged:
+    """Judge what the header tells, as the kind of thing that it is."""
+    whole = judge_single(context, header, adapter, summary)
+    if whole is not None:
+        return whole
+    missing = nothing_to_use(adapter, header)
+    if missing is not None:
+        return Judged(summary, (missing,))
+    config = config_of(context)
+    if is_text(adapter, config.fields):
+        return judge_text(context, header, adapter, config, summary)
+    return judge_picture(source, context, header, adapter, summary)
 
 
 def _named(summary: WeightsSummary, found: Finding) -> WeightsSummary:
@@ -186,26 +209,10 @@ def _named(summary: WeightsSummary, found: Finding) -> WeightsSummary:
     return summary if found.code == "HDR_TOO_LARGE" else replace(summary, format="safetensors")
 
 
-def _report(summary: WeightsSummary, findings: list[Finding]) -> WeightsReport:
-    return WeightsReport(summary, tuple(sorted(findings, key=lambda found: _ORDER[found.severity])))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[FileSource]:
-    """Open a file and translate what the system says about it, also while it is read."""
-    try:
-        with FileSource(path) as source:
-            yield source
-    except OSError as error:
-        raise SourceNotFound(
-            f"{path} can't be read: {error.strerror}.", evidence={"path": str(path)}
-        ) from error
-
-
 def _family(key: str) -> Family:
     known = family(key)
     if known is None:
-        keys = [each.key for each in families()]
+        keys = [each.key for each in families_named(key) or families()]
         message = f"{key} is no family of base models."
         raise OptionInvalid(
             message, fix=f"Use one of {', '.join(keys)}.", evidence={"family": key, "known": keys}

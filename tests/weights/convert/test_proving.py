@@ -18,7 +18,7 @@ from lorry.weights.convert.producing import produce
 from lorry.weights.convert.proving import Allowance, Result, compared, judged
 from lorry.weights.convert.reading import Given, read_given
 from lorry.weights.files.source import MemorySource
-from lorry.weights.trainers.labels import Neighbours
+from lorry.weights.judging.context import Context
 from tests.weights.convert.deltas import KOHYA, Doubles, pair, read, stored
 from tests.weights.files import Made, Tensors, build, joined, scalar
 
@@ -35,7 +35,11 @@ Files = dict[str, Doubles]
 
 def given_of(content: bytes, options: Options | None = None) -> Given:
     """Read a file's content."""
-    return read_given(MemorySource("x.safetensors", content), Neighbours(), options or Options(base="flux1"))
+    return read_given(
+        MemorySource("x.safetensors", content),
+        Context("x", "x.safetensors"),
+        options or Options(base="flux1"),
+    )
 
 
 def rewritten(tensors: Files) -> bytes:

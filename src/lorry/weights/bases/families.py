@@ -18,8 +18,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lorry.model.verdict import Outcome
-
 #: Key of the embedded base's family.
 OWN_BASE = "flux-icons-64"
 
@@ -74,7 +72,6 @@ class Family:
         modality: `image`, `video` or `text`.
         bases: The public models.
         aliases: Names in headers that mean the family, not one base of it; several families may share one.
-        layouts: Outcome per layout, as `layout naming spelling alpha`, `*` for any.
         layers: Shapes by diffusers name, `[0-18]` for a range of numbers: inputs, outputs.
         native: The original names that differ, and the diffusers layers behind them. Numbers of both sides
             run together: the third of one range is the third of the other.
@@ -91,7 +88,6 @@ class Family:
     modality: str
     bases: tuple[Base, ...]
     aliases: tuple[str, ...]
-    layouts: Mapping[str, Outcome]
     layers: Mapping[str, tuple[int, int]]
     native: Mapping[str, Native]
     model: Mapping[str, Any]
@@ -102,22 +98,6 @@ class Family:
     def __str__(self) -> str:
         """Write `FLUX.1 (19 + 38 blocks, width 3072)`."""
         return f"{self.name} ({self.structure})"
-
-    def outcome(self, layout: str, naming: str, spelling: str, alpha: bool) -> Outcome:
-        """Tell what a diffusers-style loader does with a layout.
-
-        Args:
-            layout: Who spells prefixes like this.
-            naming: `diffusers` or `native`.
-            spelling: `lora_A` or `lora_down`.
-            alpha: Whether the file has alpha tensors.
-        """
-        choices = ((layout, "*"), (naming, "*"), (spelling, "*"), ("alpha" if alpha else "plain", "*"))
-        for words in product(*choices):
-            found = self.layouts.get(" ".join(words))
-            if found is not None:
-                return found
-        return Outcome.UNKNOWN
 
 
 @cache
@@ -262,7 +242,6 @@ def _family(row: dict[str, Any]) -> Family:
         modality=row["modality"],
         bases=tuple(map(_base, row["bases"])),
         aliases=tuple(row["aliases"]),
-        layouts={layout: Outcome(word) for layout, word in row.get("layouts", {}).items()},
         layers=row["layers"],
         native={
             name: Native(tuple(layer["to"]), layer.get("swap", False))

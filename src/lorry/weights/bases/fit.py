@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from lorry.model.verdict import Outcome
 from lorry.weights.adapter.modules import Adapter, Module, Signature, signatures
 from lorry.weights.bases.families import Base, Family
 from lorry.weights.bases.names import Row, heads, rows
@@ -109,14 +108,6 @@ class Fit:
                     there = " or ".join(map(str, taken))
                     return f"{module.name} takes {module.size[0]} inputs in the file and {there} in {base.id}"
         return None
-
-    def outcome(self, adapter: Adapter) -> Outcome:
-        """Tell what a diffusers-style loader for this family does with the adapter's layout.
-
-        Args:
-            adapter: The same adapter.
-        """
-        return self.family.outcome(adapter.layout or "", self.naming, adapter.spelling, adapter.has_alpha)
 
     def reason(self) -> str:
         """Say in one sentence why it fits or does not."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorry.model.report import Finding
-from lorry.model.verdict import Outcome
 from lorry.weights.adapter.modules import Adapter
 from lorry.weights.bases.families import (
     Base,
@@ -21,12 +20,6 @@ from lorry.weights.bases.fit import Fit
 from lorry.weights.bases.identify import Identity, fit_to, identify, noise_level
 from lorry.weights.catalogue import finding, some
 from lorry.weights.files.header import Header
-
-_DOES = {
-    Outcome.IGNORED: "its loader ignores all of them and draws plain base-model pictures",
-    Outcome.REFUSED: "its loader refuses the file",
-    Outcome.PARTIAL: "its loader reads only part of them",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,7 @@ def judge_base(
         *_labels(fit, named, labels),
     ]
     if fit is not None:
-        findings += [*_layers(fit, adapter, header), *_layout(fit, adapter), *_partial(fit)]
+        findings += [*_layers(fit, adapter, header), *_partial(fit)]
     return Judgement(fit, base, tuple(findings), identity)
 
 
@@ -192,18 +185,6 @@ def _layers(fit: Fit, adapter: Adapter, header: Header) -> Iterator[Finding]:
         named = f"no layer of {fit.family.name}: {some(unknown)}"
         message = f"{len(unknown)} of {len(header.tensors)} tensors match {named}."
         yield finding("KEYS_UNKNOWN", message, subject=unknown[0], tensors=unknown[:50], count=len(unknown))
-
-
-def _layout(fit: Fit, adapter: Adapter) -> Iterator[Finding]:
-    outcome = fit.outcome(adapter)
-    if outcome in _DOES:
-        message = (
-            f"{fit.total} modules are spelled in the {adapter.layout} layout ({fit.naming} names, "
-            f"{adapter.spelling or adapter.algorithm}{', alpha' if adapter.has_alpha else ''}); "
-            f"for {fit.family.name} {_DOES[outcome]}."
-        )
-        fix = f"Export again in the diffusers layout: `{fit.family.component}.<layer>.lora_A.weight`."
-        yield finding("KEYS_PREFIX", message, fix=fix, layout=adapter.layout, outcome=str(outcome))
 
 
 def _partial(fit: Fit) -> Iterator[Finding]:

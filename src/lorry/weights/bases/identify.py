@@ -9,13 +9,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lorry.model.verdict import Outcome
 from lorry.weights.adapter.modules import Adapter
 from lorry.weights.bases.families import Family, families
 from lorry.weights.bases.fit import Fit, Misfit, fit, grouped
-from lorry.weights.bases.names import Row
 
-__all__ = ["ENOUGH", "Fit", "Identity", "Misfit", "changed_layers", "fit_to", "identify", "noise_level"]
+__all__ = ["ENOUGH", "Fit", "Identity", "Misfit", "fit_to", "identify", "noise_level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,32 +96,3 @@ def fit_to(adapter: Adapter, known: Family) -> Fit:
         known: The family.
     """
     return fit(known, grouped(adapter))
-
-
-def changed_layers(found: Fit, adapter: Adapter) -> int:
-    """Count the base layers that a diffusers-style loader is expected to change.
-
-    Args:
-        found: How the adapter lies on the family.
-        adapter: The same adapter.
-    """
-    if found.outcome(adapter) is Outcome.REFUSED:
-        return 0
-    spellings = {(module.layout, module.spelling) for module in adapter.denoiser}
-    outcomes = {
-        (layout, spelling): found.family.outcome(layout, found.naming, spelling, adapter.has_alpha)
-        for layout, spelling in spellings
-    }
-    # A file that mixes spellings is judged module by module: a loader reads one and skips the other.
-    return sum(
-        row.covers
-        for module, row, _ in found.matched
-        if module.sound and module.adapter is None and _acts(outcomes[module.layout, module.spelling], row)
-    )
-
-
-def _acts(outcome: Outcome, row: Row) -> bool:
-    """Tell whether a loader changes the layer of a row when it treats the layout like this."""
-    return outcome not in (Outcome.IGNORED, Outcome.REFUSED) and not (
-        outcome is Outcome.PARTIAL and row.native
-    )

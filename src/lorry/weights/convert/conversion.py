@@ -22,9 +22,9 @@ from lorry.weights.convert.proving import Result, compared, judged
 from lorry.weights.convert.reading import Given, read_given
 from lorry.weights.convert.writing import staged
 from lorry.weights.files.source import FileSource
-from lorry.weights.origins.folder import locate
-from lorry.weights.preflight import Context, check, inspect
-from lorry.weights.trainers.labels import read_neighbours
+from lorry.weights.judging.context import Context
+from lorry.weights.origins.folder import BESIDE, FolderListing, locate
+from lorry.weights.preflight import check, inspect
 
 #: Words in names of files that diffusers skips in a folder (LoRA formats dossier, section 1.4).
 _SKIPPED = ("checkpoint", "optimizer", "scheduler")
@@ -53,13 +53,13 @@ def convert(source: Path, out: Path, options: Options | None = None) -> Conversi
     """
     options = options or Options()
     file = locate(source)
-    beside = read_neighbours(file)
+    context = _context(source, file, options.base)
     with FileSource(file) as opened:
         try:
-            given = read_given(opened, beside, options)
+            given = read_given(opened, context, options)
             plan = plan_for(given, options)
             targets = _targets(out, file, plan.layout)
-            before = inspect(opened, Context(str(source), str(file), beside, options.base), values=False)
+            before = inspect(opened, context, values=False)
             with staged(targets, force=options.force) as stage:
                 made = stage / targets[-1].name
                 product = produce(given, plan, options, made)
@@ -85,6 +85,10 @@ def convert(source: Path, out: Path, options: Options | None = None) -> Conversi
     )
 
 
+def _context(source: Path, file: Path, base: str | None) -> Context:
+    return Context(str(source), str(file), FolderListing(file.parent, BESIDE), file.name, base)
+
+
 def _targets(out: Path, file: Path, layout: Layout) -> tuple[Path, ...]:
     """Name the files to write, the weights last."""
     if out.suffix.lower() == ".safetensors" and not out.is_dir():
@@ -105,7 +109,7 @@ def _proved(given: Given, plan: Plan, product: Product, made: Path) -> tuple[Los
     """Read the result as any file is read, and compare it with the source module by module."""
     with FileSource(made) as opened:
         try:
-            again = read_given(opened, read_neighbours(made), _AS_IT_IS)
+            again = read_given(opened, _context(made, made, None), _AS_IT_IS)
         except ConversionRefused as refused:
             raise ConversionFailed(f"The result can't be read: {refused.message}") from refused
         result = Result(again, plan)
@@ -121,7 +125,7 @@ def _checked(made: Path, given: Given, plan: Plan) -> WeightsReport:
     Raises:
         ConversionFailed: It has errors.
     """
-    report = check(made, base=given.fit.family.key if given.fit else None)
+    report = check(made, base=given.fit.family.key if given.fit else None, clock=None)
     ignored = _OF_DIFFUSERS if plan.layout is not Layout.DIFFUSERS else frozenset()
     errors = [found for found in report.errors if found.code not in ignored]
     if errors:

@@ -89,7 +89,7 @@ def produce(given: Given, plan: Plan, options: Options, file: Path) -> Product:
             tensors.add(name, _scalar(alpha))
         tensors.finish()
     if plan.layout is Layout.PEFT:
-        known = given.beside.adapter_config
+        known = given.config
         if options.strip_private:
             known = without_private_fields(known)
         text = adapter_config(layers, known, options.base, text=given.text is not None)

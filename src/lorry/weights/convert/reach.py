@@ -18,7 +18,6 @@ from lorry.weights.convert.selecting import Notes
 from lorry.weights.convert.strengths import Statements, header_config
 from lorry.weights.files.header import Header
 from lorry.weights.files.source import MemorySource
-from lorry.weights.trainers.labels import Neighbours
 
 _RANK = 64  # what is proposed where a rank has to be chosen
 
@@ -70,8 +69,8 @@ def way_to(
     alphas = {tensor.name: 1.0 for module in modules for tensor in module.tensors.get(Role.ALPHA, ())}
     fields = header_config(header.metadata)
     stated = Statements(alphas, fields or {}, config, None, fields is None)
-    source, beside = MemorySource("the file", b""), Neighbours(adapter_config=config)
-    given = Given(source, header, adapter, modules, None if text else fit, text, stated, beside, ())
+    source = MemorySource("the file", b"")
+    given = Given(source, header, adapter, modules, None if text else fit, text, stated, config, ())
     notes = Notes()
     plan = draft(given, Options(to=layout, rank=rank), notes)
     reasons = tuple(sentence for sentence, _ in (*notes.doubts, *notes.questions, *notes.losses))

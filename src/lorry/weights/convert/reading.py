@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lorry.errors import ConversionRefused, OptionInvalid
 from lorry.weights.adapter.keys import Part, Role
@@ -18,7 +20,9 @@ from lorry.weights.files.document import read_document
 from lorry.weights.files.header import Header, Tensor, read_header
 from lorry.weights.files.magic import recognise
 from lorry.weights.files.source import ByteSource
-from lorry.weights.trainers.labels import Neighbours, base_labels
+from lorry.weights.judging.context import Context
+from lorry.weights.judging.text import config_of
+from lorry.weights.trainers.recognise import recognise as recognise_training
 
 _MENDED = frozenset({"META_NOT_STRING", "DATA_TRAILING"})
 _PADDING = b"\0\r\n\x1a \t"  # what preallocation, text-mode copies and old DOS tools leave at the end
@@ -72,7 +76,7 @@ class Given:
         fit: How they lie on the family of base models; `None` where that is unknown, and with text.
         text: The adapter with the plain names of its layers, where it is one for a language model.
         stated: What is said about strength.
-        beside: The small files beside it.
+        config: The fields of adapter_config.json beside it.
         steps: What was mended, in words.
     """
 
@@ -83,16 +87,16 @@ class Given:
     fit: Fit | None
     text: TextAdapter | None
     stated: Statements
-    beside: Neighbours
+    config: Mapping[str, Any]
     steps: tuple[str, ...]
 
 
-def read_given(source: ByteSource, beside: Neighbours, options: Options) -> Given:
+def read_given(source: ByteSource, context: Context, options: Options) -> Given:
     """Read what is to be converted.
 
     Args:
         source: The file.
-        beside: The small files beside it.
+        context: What is known besides its bytes.
         options: What is asked for.
 
     Raises:
@@ -108,11 +112,12 @@ def read_given(source: ByteSource, beside: Neighbours, options: Options) -> Give
         raise ConversionRefused(
             f"{source.name} has {counted(len(header.tensors), 'tensor')}, and none of an adapter."
         )
-    text = straightened(adapter) if is_text(adapter, beside.adapter_config) else None
+    config = config_of(context).fields
+    text = straightened(adapter) if is_text(adapter, config) else None
     modules = with_encoders_apart((text.adapter if text else adapter).modules)
-    fit = None if text else _fit(adapter, header, beside, options)
-    stated = statements(source, header, modules, beside.adapter_config, options.alpha)
-    return Given(source, header, adapter, modules, fit, text, stated, beside, steps)
+    fit = None if text else _fit(adapter, header, context, options)
+    stated = statements(source, header, modules, config, options.alpha)
+    return Given(source, header, adapter, modules, fit, text, stated, config, steps)
 
 
 def _mended(source: ByteSource) -> tuple[ByteSource, Header, tuple[str, ...]]:
@@ -158,7 +163,7 @@ def _rubbish(source: ByteSource, start: int, extra: int) -> str:
     return f"{counted(extra, 'byte')} of {'zeros' if zeros else 'line ends'} behind the weights cut off"
 
 
-def _fit(adapter: Adapter, header: Header, beside: Neighbours, options: Options) -> Fit | None:
+def _fit(adapter: Adapter, header: Header, context: Context, options: Options) -> Fit | None:
     if options.base is not None:
         named = family(options.base)
         if named is None:
@@ -169,7 +174,8 @@ def _fit(adapter: Adapter, header: Header, beside: Neighbours, options: Options)
                 evidence={"base": options.base},
             )
         return fit_to(adapter, named)
-    hints = [found for label in base_labels(header.metadata, beside) if (found := families_named(label))]
+    labels = recognise_training(header.metadata, context.inside, context.listing).bases
+    hints = [found for label in labels if (found := families_named(label))]
     return identify(adapter, hints).best
 
 

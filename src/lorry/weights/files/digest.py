@@ -6,11 +6,10 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from lorry.weights.catalogue import fault
 from lorry.weights.files.source import ByteSource
 
 # Large, as a thread that is done with a piece waits for the other to let go of the interpreter (up to 5 ms).
-_PIECE = 1 << 23  # bytes
+_PIECE = 1 << 22  # bytes
 
 
 class Hashing:
@@ -40,6 +39,11 @@ class Hashing:
         self._stopped.set()
         self._thread.join()
 
+    @property
+    def source(self) -> ByteSource:
+        """The file that is hashed."""
+        return self._source
+
     def result(self) -> str:
         """Wait for the digest.
 
@@ -54,6 +58,8 @@ class Hashing:
         if self._error is not None:
             raise self._error
         if self._digest is None:
+            from lorry.weights.catalogue import fault  # the hash begins before anything else is loaded
+
             raise fault("FILE_CHANGED", f"{self._source.name} ended while it was read.")
         return self._digest
 

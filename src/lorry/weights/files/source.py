@@ -138,6 +138,19 @@ class FileSource:
             return False
         return _mark(now) == _mark(self._seen) and os.path.samestat(now, there)
 
+    def is_same(self, other: object) -> bool:
+        """Tell whether another source is the same run of the same file, in the same state.
+
+        Args:
+            other: Any source.
+        """
+        return (
+            isinstance(other, FileSource)
+            and os.path.samestat(self._seen, other._seen)
+            and _mark(self._seen) == _mark(other._seen)
+            and (self._begin, self.size) == (other._begin, other.size)
+        )
+
     def read(self, offset: int, count: int) -> bytes:
         """Read up to `count` bytes from `offset`."""
         buffer = bytearray(min(count, max(self.size - offset, 0)))

@@ -229,6 +229,20 @@ def _remarkable(data: npt.NDArray[np.uint8], piece: _Piece) -> Iterator[Seen]:
             yield Seen(tensor, largest if kind.nan is None else 0, nans, infinities)
 
 
+def look_findings(source: ByteSource, header: Header, adapter: Adapter) -> Iterator[Finding]:
+    """Look at every number of a file without hashing it, and judge what was seen.
+
+    Args:
+        source: The file.
+        header: Its header, judged sound.
+        adapter: Its modules.
+
+    Raises:
+        StructureFault: The file became shorter while it was read.
+    """
+    yield from value_findings(Scan("", look(source, header), _tail(source, header)), adapter)
+
+
 def value_findings(result: Scan, adapter: Adapter) -> Iterator[Finding]:
     """Judge what a scan saw.
 

@@ -31,6 +31,8 @@ class Condition(StrEnum):
     NARROW = "narrow"  # a module for fewer inputs than the layer has
     WIDE = "wide"  # a module for more inputs than the layer has
     OUTPUTS = "outputs"  # a module for other outputs than the layer has
+    IMAGE_NONE = "image-none"  # no image attention, for a model that has it (Wan)
+    IMAGE_HALF = "image-half"  # one of the two matrices of image attention (Wan)
     DIFF = "diff"  # a full difference instead of matrices
     BIAS = "bias"  # some modules with a bias at the output matrix, some without
     BIASES = "biases"  # every module with a bias at the output matrix
@@ -72,6 +74,8 @@ WORDS: dict[Condition, str] = {
     Condition.NARROW: "for fewer inputs than the layer has",
     Condition.WIDE: "for more inputs than the layer has",
     Condition.OUTPUTS: "for other outputs than the layer has",
+    Condition.IMAGE_NONE: "without any for image attention, which the model has",
+    Condition.IMAGE_HALF: "of image attention, without its other matrix",
     Condition.DIFF: "with a full difference",
     Condition.BIAS: "with a bias, where others have none",
     Condition.BIASES: "with a bias",
@@ -86,7 +90,8 @@ WORDS: dict[Condition, str] = {
     Condition.CONFIG_JSON: f"in the header's {CONFIG}, which is no JSON",
 }
 
-_MATRICES = frozenset({Role.DOWN, Role.UP, Role.LOKR, Role.LOHA, Role.DORA})
+_IMAGE = "attn2.add_k_proj"
+_MATRICES = frozenset({Role.DOWN, Role.UP, Role.LOKR, Role.LOHA, Role.DORA, Role.OTHER, Role.OFT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def conditions(adapter: Adapter, fit: Fit, metadata: Mapping[str, str]) -> Itera
     meaning = [module for module in adapter.denoiser if changes(module)]
     yield from _halves(meaning)
     yield from _places(fit)
+    yield from _image(fit)
     full = [module for module in adapter.denoiser if Role.DIFF in module.tensors]
     if full:
         yield Met(Condition.DIFF, len(full), frozenset(id(module) for module in full if not changes(module)))
@@ -169,6 +175,25 @@ def _places(fit: Fit) -> Iterator[Met]:
         kinds.setdefault(_misfit(misfit), []).append(misfit.module)
     for condition, modules in kinds.items():
         yield from _met(condition, modules)
+
+
+def _image(fit: Fit) -> Iterator[Met]:
+    """Look for image attention: diffusers puts zeros there when a file has not both of its matrices."""
+    if not any(template.endswith(_IMAGE) for template in fit.family.layers):
+        return
+    kinds: dict[str, list[tuple[int, Module]]] = {}
+    for row, members in fit.fitting:
+        numbers, _ = members[0]
+        end = row.targets(numbers)[0].name.rpartition(".")[2]
+        if "attn2" in row.targets(numbers)[0].name:
+            kinds.setdefault(end, []).extend((at[0], module) for at, module in members)
+    keys = {block for block, _ in kinds.get("to_k", ())}
+    halves = [kinds.get(end, []) for end in ("add_k_proj", "add_v_proj")]
+    if all(halves) or not keys:
+        return
+    lost = [module for half in halves for block, module in half if block in keys]
+    yield Met(Condition.IMAGE_NONE, len(keys))
+    yield from _met(Condition.IMAGE_HALF, lost)
 
 
 def _misfit(misfit: Misfit) -> Condition:

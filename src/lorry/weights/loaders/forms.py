@@ -49,10 +49,12 @@ def forms(adapter: Adapter, fit: Fit, known: FamilyTable) -> tuple[Form, ...] | 
         The forms; or, where nobody has tried the loader with one or with the mix, what that is in words.
     """
     layouts = _layouts(adapter, fit)
+    if not layouts:
+        return "a file that changes no layer of the model itself"
     entries = {layout: known.entry(layout) for layout in layouts}
     for layout, entry in entries.items():
         if entry is None or entry.outcome is Outcome.UNKNOWN or not layout.suffix:
-            return f"the {layout.words}"
+            return f"the {layout.words}" if layout.suffix else "this kind of adapter"
     told = {layout: entry for layout, entry in entries.items() if entry is not None}
     found = told if len(told) < 2 else _mixed(known, told)
     if found is None:

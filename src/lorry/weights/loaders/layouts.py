@@ -102,6 +102,8 @@ def suffix_of(module: Module) -> str:
         module: The module.
     """
     tensors = module.tensors
+    if Role.OTHER in tensors or Role.OFT in tensors:
+        return ""
     if Role.LOKR in tensors:
         return "lokr"
     if Role.LOHA in tensors:
@@ -113,7 +115,7 @@ def suffix_of(module: Module) -> str:
     if module.spelling == "lora_A":
         return "lora_A"
     found = tensors.get(Role.DOWN) or tensors.get(Role.UP)
-    if not found or Role.OTHER in tensors or Role.OFT in tensors:
+    if not found:
         return ""
     name = found[0].name
     if "lora_down" in name or "lora_up" in name:
