@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from lorry.model.generation import Generation
 from lorry.model.names import parse_name
 from lorry.model.placement import Placement, ShippedModel
 from lorry.model.report import WeightsReport
+from lorry.model.verdict import Verdict
 from lorry.settings import Settings, read_settings
 from lorry.wiring import House
 
@@ -51,27 +52,62 @@ class Lorry:
         """Close what was opened."""
         await self._house.close()
 
-    async def check(self, source: str | Path, *, base: str | None = None) -> WeightsReport:
-        """Say what a LoRA is and everything that is wrong with it.
+    async def check(
+        self, source: str | Path, *, base: str | None = None, deep: bool | None = None
+    ) -> WeightsReport:
+        """Say what weights are and everything that is wrong with them.
 
         Args:
-            source: A .safetensors file, or the folder that holds it.
+            source: A .safetensors file, a folder or archive that holds it, a Hub repository
+                (`owner/name[@revision][:file]`) or an https address.
             base: Public id of the base model that it is meant for.
+            deep: Whether to look at every number; by default for single files on this machine.
 
         Raises:
             SourceNotFound: There is no such file or folder.
         """
         import asyncio
 
+        from lorry.store import shipped_as
         from lorry.weights import check
 
-        return await asyncio.to_thread(check, Path(source), base=base)
+        home = self._house.settings.home
+        return await asyncio.to_thread(
+            check,
+            source,
+            base=base,
+            deep=deep,
+            access=self._house.access(),
+            shipped=lambda digest: shipped_as(home, digest),
+        )
+
+    async def verdicts(
+        self, source: str | Path, targets: Iterable[str] = ("all",), *, base: str | None = None
+    ) -> tuple[Verdict, ...]:
+        """Say for each route and loader whether weights run there, and why.
+
+        Args:
+            source: As `check` takes it.
+            targets: Names of routes and loaders, or `all`.
+            base: Public id of the base model that it is meant for.
+
+        Raises:
+            SourceNotFound: There is no such file or folder.
+            OptionInvalid: A name is no route and no loader.
+        """
+        from lorry.platforms.profiles import chosen
+        from lorry.platforms.verdicts import judge
+
+        profiles = chosen(targets)
+        report = await self.check(source, base=base)
+        return tuple(judge(report, profile) for profile in profiles)
 
     async def ship(self, source: str | Path, name: str) -> Placement:
         """Bring a LoRA to its platform and prove that it acts; goes on where an earlier attempt stood.
 
         Args:
-            source: A .safetensors file, or the folder that holds it.
+            source: A .safetensors file, or what holds it, as `check` takes it. What the platform does not
+                take as it is goes there converted, when a conversion without loss is all it needs.
             name: What the model is called from now on.
 
         Returns:
@@ -81,7 +117,7 @@ class Lorry:
             LorryError: Any of the tree in `lorry.errors`; nothing half-made is billed afterwards.
         """
         deliveries = await self._house.deliveries()
-        return await deliveries.ship(Path(source), parse_name(name))
+        return await deliveries.ship(source, parse_name(name))
 
     async def resume(self, name: str) -> Placement:
         """Go on with a delivery that was interrupted.

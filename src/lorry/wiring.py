@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lorry.delivery import Deliveries
     from lorry.generation import Generations
     from lorry.store import Store
+    from lorry.weights.origins.access import Access
 
 #: Any key opens an engine that was started without one; the official client insists on sending one.
 _ANY_KEY = "local"
@@ -86,6 +87,13 @@ class House:
             self._platform = await self._stack.enter_async_context(connection)
         return self._platform
 
+    def access(self) -> Access:
+        """Say what may be asked for weights that are not on this machine."""
+        from lorry.weights.origins.access import Access
+
+        settings = self.settings
+        return Access(settings.hub_url, settings.hub_token, settings.allow_private_addresses)
+
     def publisher(self) -> Publisher:
         """Give the client of the Hub: the engine's own Hub on the route `local`."""
         from lorry.errors import EngineNotRunning
@@ -102,6 +110,8 @@ class House:
         """Open the durable runtime of this home."""
         if self._deliveries is None:
             from lorry.delivery import Deliveries
+            from lorry.platforms.profiles import profile
+            from lorry.platforms.shipping import RouteCheck, RouteMender
 
             store = await self.store()
             opened = Deliveries(
@@ -113,6 +123,8 @@ class House:
                 platform=await self.platform(),
                 now=now,
                 listen=self.listen,
+                check=RouteCheck(profile("local"), self.access()),
+                mender=RouteMender(self.access()),
             )
             self._deliveries = await self._stack.enter_async_context(opened)
         return self._deliveries

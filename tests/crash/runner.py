@@ -108,8 +108,9 @@ def doomed_platform(platform: Platform, doom: Doom) -> Platform:
     )
 
 
-def plain_check(source: Path) -> WeightsReport:
+def plain_check(source: str | Path) -> WeightsReport:
     """Judge any file as a sound adapter of the double's base."""
+    source = Path(source)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     return WeightsReport(
         WeightsSummary(

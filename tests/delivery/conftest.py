@@ -48,8 +48,9 @@ class Checker:
     trigger: str | None = "TOK"
     seen: list[Path] = field(default_factory=list)
 
-    def __call__(self, source: Path) -> WeightsReport:
+    def __call__(self, source: str | Path) -> WeightsReport:
         """Judge a file."""
+        source = Path(source)
         self.seen.append(source)
         summary = WeightsSummary(
             path=str(source),

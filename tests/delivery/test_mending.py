@@ -22,8 +22,9 @@ BROKEN = Finding("VAL_NAN", Severity.ERROR, "3 values are NaN.", "Train again.")
 class Fussy(Checker):
     """A check that finds fault with every file that begins with the prefix."""
 
-    def __call__(self, source: Path) -> WeightsReport:
+    def __call__(self, source: str | Path) -> WeightsReport:
         """Judge a file, or the one file of a folder."""
+        source = Path(source)
         file = next(source.iterdir()) if source.is_dir() else source
         self.findings = (SPELLING,) if file.read_bytes().startswith(RAW) else ()
         return super().__call__(file)

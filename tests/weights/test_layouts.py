@@ -51,7 +51,10 @@ FLUX1: dict[str, tuple[Outcome, Tensors]] = {
     "peft": (Outcome.REFUSED, lora([NORM], "base_model.model.")),
     "kohya native": (Outcome.OK, kohya("lora_unet_double_blocks_0_img_mlp_0", 3072, 12288)),
     "kohya diffusers": (Outcome.REFUSED, kohya("lora_unet_transformer_blocks_0_norm1_linear", 3072, 18432)),
-    "onetrainer": (Outcome.OK, kohya("lora_transformer_transformer_blocks_0_norm1_linear", 3072, 18432)),
+    "onetrainer": (Outcome.OK, kohya("lora_transformer_transformer_blocks_0_attn_to_q", 3072, 3072)),
+    "onetrainer, a layer that is refused": (
+        Outcome.REFUSED, kohya("lora_transformer_transformer_blocks_0_norm1_linear", 3072, 18432),
+    ),
     "onetrainer, no alpha": (
         Outcome.REFUSED, kohya("lora_transformer_transformer_blocks_0_norm1_linear", 3072, 18432, alpha=None),
     ),

@@ -80,11 +80,9 @@ def run(arguments: Sequence[str]) -> int:
 def _carry_out(arguments: list[str]) -> int:
     plain = _plain_check(arguments)
     if plain is not None:
-        from pathlib import Path
-
         from lorry.cli.checking import checked
 
-        return checked(Path(plain), as_json="--json" in arguments)
+        return checked(plain, as_json="--json" in arguments)
     from cyclopts import CycloptsError
 
     try:

@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from lorry.cli.printing import pairs, size
 from lorry.model.report import Finding, Mend, Severity, WeightsReport, WeightsSummary
+from lorry.model.verdict import Outcome
 
 _WIDTH = 110
 _INDENT = " " * 9
@@ -73,7 +74,7 @@ def _trained(summary: WeightsSummary) -> str | None:
 def _loads(summary: WeightsSummary) -> str | None:
     said = [
         f"{load.loader} {load.outcome}"
-        if load.expected == 0
+        if load.outcome is Outcome.UNKNOWN
         else f"{load.loader} {load.modules:,} of {load.expected:,}"
         for load in summary.loads
     ]

@@ -48,7 +48,8 @@ class Leave:
         raise NotImplementedError
 
 
-Check = Callable[[Path], WeightsReport]
+#: Reads and judges what a user names.
+Check = Callable[[str | Path], WeightsReport]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Eyes:
     speaker: str
 
 
-async def look_at(source: Path, name: str, eyes: Eyes) -> Seen:
+async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
     """Check a model's files, and convert them when the route needs it; nothing is written to the journal yet.
 
     Args:

@@ -85,11 +85,11 @@ class Deliveries:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def ship(self, source: Path, name: str) -> Placement:
+    async def ship(self, source: str | Path, name: str) -> Placement:
         """Take a model's files to a ready placement, or go on where an earlier call was stopped.
 
         Args:
-            source: A .safetensors file, or the folder that holds it.
+            source: A .safetensors file, or what holds it: a folder, an archive, a Hub repository, an address.
             name: Lorry's name for the model.
 
         Returns:
@@ -216,7 +216,7 @@ class Deliveries:
         await self._put(model, placement, state=PlacementState.RETIRING, error=None)
         return await self._runtime.start("retire", f"retire:{name}:", {"model": model.as_dict()})
 
-    async def _look_at(self, source: Path, name: str) -> Seen:
+    async def _look_at(self, source: str | Path, name: str) -> Seen:
         return await look_at(source, name, self._eyes)
 
     async def _look_again(self, model: TrainedModel) -> Seen:
@@ -288,7 +288,7 @@ def _name_taken(name: str, why: Course) -> NameTaken:
     return NameTaken(message, fix=fix, evidence={"model": name})
 
 
-def _check(source: Path) -> WeightsReport:
+def _check(source: str | Path) -> WeightsReport:
     from lorry.weights import check
 
     return check(source)

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -141,8 +142,13 @@ def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
 def check_weights(source: Path, base: str) -> WeightsReport:
     """Validate uploaded files with the check that `lorry check` runs."""
     from lorry.weights import check
+    from lorry.weights.catalogue import finding
 
-    return check(source, base=base)
+    report = check(source, base=base, clock=None)  # the upload has ended, however fresh the file is
+    if report.summary.kind in (None, "image-lora"):
+        return report
+    other = finding("KIND_LIMIT", f"The engine serves LoRAs for pictures; this is a {report.summary.kind}.")
+    return replace(report, findings=(other, *report.findings))
 
 
 def _open_renderer(config: EngineConfig) -> Renderer:

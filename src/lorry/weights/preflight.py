@@ -35,8 +35,13 @@ from lorry.weights.loaders.predict import loaders_for, predict
 from lorry.weights.origins.access import Access
 from lorry.weights.origins.opening import Opened, Unopened, opened
 
+#: What a file may look like while weights are still being written into it.
+_GROWING = frozenset({"safetensors", "empty", "zeros"})
+
 #: Gives the time in seconds since 1970.
 Clock = Callable[[], float]
+#: Gives the name of a model that was shipped from the bytes of a digest.
+Shipped = Callable[[str], str | None]
 
 
 def check(
@@ -47,6 +52,7 @@ def check(
     access: Access | None = None,
     hashing: Hashing | None = None,
     clock: Clock | None = time.time,
+    shipped: Shipped | None = None,
 ) -> WeightsReport:
     """Say what a model's weights are and everything that is wrong with them; bad weights never raise.
 
@@ -58,6 +64,7 @@ def check(
         access: What may be asked; the public Hub and public addresses when omitted.
         hashing: The hashing of the same file, where it was begun before.
         clock: Tells files that are still being written; `None` does not ask.
+        shipped: Gives the name of a model that was shipped from the bytes of a digest.
 
     Raises:
         SourceNotFound: The path does not exist or can't be read, or is a pipe, a socket or a device.
@@ -70,7 +77,8 @@ def check(
             summary = WeightsSummary(found.path, found.file, found.size, revision=found.revision)
             return report(summary, found.findings)
         if not (deep and not found.deep):
-            return _check_opened(found, base, deep, hashing, clock)
+            told = _check_opened(found, base, deep, hashing, clock)
+            return _compared(told, shipped) if shipped else told
     return _fetch_and_check(str(source), base, reach)
 
 
@@ -101,7 +109,7 @@ def _check_opened(
             told,
             summary=replace(
                 told.summary,
-                choice=found.choice,
+                choice=found.choice if found.chosen and found.chosen.others else None,
                 revision=found.revision,
                 digest=told.summary.digest or found.digest,
             ),
@@ -109,8 +117,17 @@ def _check_opened(
     late = found.late()
     lost = {each.subject for each in late}
     kept = [each for each in told.findings if not _is_unread(each, lost)]
-    writing = list(_writing(found, clock))
+    writing = list(_writing(found, clock, weights=told.summary.format in _GROWING))
     return report(told.summary, [*kept, *found.findings, *late, *writing])
+
+
+def _compared(told: WeightsReport, shipped: Shipped) -> WeightsReport:
+    """Say when a model was shipped from the same bytes."""
+    name = shipped(told.summary.digest) if told.summary.digest else None
+    if name is None:
+        return told
+    message = f"The same bytes were shipped as {name}."
+    return report(told.summary, [*told.findings, finding("VAL_DUPLICATE", message, model=name)])
 
 
 def _is_unread(each: Finding, lost: set[str | None]) -> bool:
@@ -119,10 +136,10 @@ def _is_unread(each: Finding, lost: set[str | None]) -> bool:
     return unread and each.code in ("PEFT_CONFIG_MISSING", "PEFT_CONFIG_JSON")
 
 
-def _writing(found: Opened, clock: Clock | None) -> Iterator[Finding]:
+def _writing(found: Opened, clock: Clock | None, *, weights: bool) -> Iterator[Finding]:
     disk = found.disk
-    if disk is None or clock is None:
-        return
+    if disk is None or clock is None or not weights:
+        return  # a web page under the weights' name will not become weights
     if not disk.unchanged():
         yield finding("FILE_CHANGED", f"{found.file} was written to while it was looked at.")
     elif still_writing(disk.modified, clock()):

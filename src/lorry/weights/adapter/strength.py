@@ -87,19 +87,26 @@ def judge_strength(source: ByteSource, adapter: Adapter, header: Header, outcome
     alphas = [
         Stated(module, _scalar(source, header, tensor))
         for module in adapter.modules
-        if (tensor := module.one(Role.ALPHA)) is not None
+        if (tensor := module.one(Role.ALPHA)) is not None and _is_near(source, header, tensor)
     ]
+    stated = any(Role.ALPHA in module.tensors for module in adapter.modules)
     config, findings = _config(header)
     findings += _alphas(alphas, outcome)
     findings += _missing(adapter)
-    if alphas and config:
-        message = f"{counted(len(alphas), 'alpha tensor')} and the header's {CONFIG} both state the strength."
-        findings.append(finding("ALPHA_META_CONFLICT", message, subject=CONFIG, tensors=len(alphas)))
+    if stated and config:
+        number = sum(Role.ALPHA in module.tensors for module in adapter.modules)
+        message = f"{counted(number, 'alpha tensor')} and the header's {CONFIG} both state the strength."
+        findings.append(finding("ALPHA_META_CONFLICT", message, subject=CONFIG, tensors=number))
     findings += _config_findings(config, adapter)
     common = {stated.alpha for stated in alphas if stated.module.part is Part.DENOISER}
-    common = common or {_number(config.get("lora_alpha"))}
+    common = common or {None if stated else _number(config.get("lora_alpha"))}
     alpha = common.pop() if len(common) == 1 else None
     return Strength(alpha if alpha is None or math.isfinite(alpha) else None, tuple(findings))
+
+
+def _is_near(source: ByteSource, header: Header, tensor: Tensor) -> bool:
+    """Tell whether a tensor's number can be read: of a file far away only the beginning was fetched."""
+    return header.data_start + tensor.end <= source.reach
 
 
 def _scalar(source: ByteSource, header: Header, tensor: Tensor) -> float | None:

@@ -80,7 +80,7 @@ def judge_files(found: Opened, files: CheckpointFiles, *, deep: bool) -> Weights
     """
     whole = check_checkpoint(found.listing, files, found.another)
     told = whole.report(found.path)
-    summary = replace(told.summary, file=found.file, choice=found.choice, revision=found.revision)
+    summary = replace(told.summary, file=found.file, choice=None, revision=found.revision)
     said = replace(in_words(summary), message=f"{whole.sentence}.")
     values = _numbers(found, files) if deep else ()
     return report(summary, [*told.findings, *values, *found.findings, said])
