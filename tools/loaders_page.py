@@ -38,7 +38,7 @@ on all layers changes: **bold** when all that the adapter has are changed with t
 504` when the loader leaves some out without an error; *nothing* when it returns normally and draws base-model
 pictures; *error* when it raises; *random* when it fills the layers with memory that nobody wrote. A number
 with an asterisk means that some layers make the loader raise, and the others run. Two entries with a stroke
-between them are the layout without and with alpha tensors. `?` is what nobody has tried; `lorry check` says so.
+between them are the layout without and with alpha tensors. `?` is what nobody has tried, and is called so.
 
 Where a table was measured, a slow test in CI loads every layout again, and random files besides: parts of
 the blocks, missing halves, strange modules, two spellings in one file. What PEFT and vLLM do is in
