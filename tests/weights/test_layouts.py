@@ -126,18 +126,20 @@ def test_flattened_names_are_reversible() -> None:
 
 
 def test_predicted_modules_counts_what_a_loader_changes(tmp_path: Path) -> None:
-    """The prediction is the number of layers with two sound matrices that the family has."""
+    """The prediction is what the family's usual loader changes: nothing of a file that it refuses."""
     path = tmp_path / "lora.safetensors"
     tensors = icons()
     path.write_bytes(build(tensors))
     assert predicted_modules(path, "flux-icons-64") == 30
     assert predicted_modules(path, "lorry/flux-icons-64") == 30
     assert predicted_modules(path, "flux1") == 0
-    del tensors["transformer.transformer_blocks.0.attn.to_q.lora_B.weight"]
     path.write_bytes(build({**tensors, **pair("transformer.no.such.layer", 256, 256)}))
-    assert predicted_modules(path, "flux-icons-64") == 29
+    assert predicted_modules(path, "flux-icons-64") == 30
     path.write_bytes(build({**tensors, **pair("transformer_blocks.0.attn.to_out.0", 256, 256)}))
-    assert predicted_modules(path, "flux-icons-64") == 29, "the bare layer is ignored"
+    assert predicted_modules(path, "flux-icons-64") == 30, "the bare layer is ignored"
+    del tensors["transformer.transformer_blocks.0.attn.to_q.lora_B.weight"]
+    path.write_bytes(build(tensors))
+    assert predicted_modules(path, "flux-icons-64") == 0, "a matrix without its partner is refused"
     path.write_bytes(b"<html>")
     assert predicted_modules(path, "flux-icons-64") == 0
     path.write_bytes(build(icons())[:-5])
