@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 from lorry.weights.bases.families import Family
@@ -31,7 +32,8 @@ def whole(known: Family, model: Model, layout: Layout, entry: Entry) -> Iterator
 
 def takes(entry: Entry, layer: Layer) -> bool:
     """Tell whether a loader takes a layer in a layout."""
-    return layer.row not in entry.refuses and (not entry.exactly or layer.row in entry.exactly)
+    row = re.sub(r"\[\d+-\d+\]", "*", layer.row)
+    return row not in entry.refuses and (not entry.exactly or row in entry.exactly)
 
 
 def partial(

@@ -86,6 +86,21 @@ def objection(fit: Fit, form: Form) -> str | None:
     return _not_exactly(fit, form, mine) if entry.exactly else None
 
 
+def left_out(fit: Fit, form: Form) -> set[int]:
+    """Find the modules, by `id`, of the layers that the loader leaves out in a layout.
+
+    Args:
+        fit: How the file's modules lie on the family.
+        form: Those in one layout.
+    """
+    skips = patterns(form.entry.skips, form.flat)
+    if not skips:
+        return set()
+    placed = (*fit.fitting, *fit.other_size)
+    rows_left = [members for row, members in placed if row.pattern in skips]
+    return {id(module) for members in rows_left for _, module in members} & form.modules
+
+
 def _layouts(adapter: Adapter, fit: Fit) -> dict[Layout, frozenset[int]]:
     found: dict[tuple[str, str], list[Module]] = {}
     for module in adapter.denoiser:
@@ -137,35 +152,42 @@ def _mixed(known: FamilyTable, told: dict[Layout, Entry]) -> dict[Layout, Entry]
     effects = known.pair(*told) if len(told) == 2 else None
     if effects is None:
         return None
-    return {
-        layout: Entry(_MIXED[effect], entry.says) if effect in _MIXED else entry
-        for (layout, entry), effect in zip(told.items(), effects, strict=True)
-    }
+    # One layout may make the loader read the other one too, which it would ignore alone.
+    read = next((entry.effects for entry in told.values() if entry.acts), {})
+    found = {}
+    for (layout, entry), effect in zip(told.items(), effects, strict=True):
+        if effect in _MIXED:
+            found[layout] = Entry(_MIXED[effect], entry.says)
+        else:
+            found[layout] = entry if entry.acts else Entry(Outcome.OK, effects=read)
+    return found
 
 
 def _not_exactly(fit: Fit, form: Form, mine: Iterable[_Placed]) -> str | None:
     """Say what is too much or missing for a loader that wants certain layers, all of them."""
     wanted = patterns(form.entry.exactly, form.flat)
-    there: dict[str, set[int]] = {name: set() for name in wanted}
+    there: dict[str, set[tuple[int, ...]]] = {name: set() for name in wanted}
     for module, row, numbers in mine:
         if row.pattern not in wanted:
             return f"modules that it doesn't want, such as {module.name}"
-        there[row.pattern].add(numbers[0] if numbers else 0)
+        there[row.pattern].add(numbers)
+    needed = {
+        name for name in wanted if there[name] or not form.entry.from_first or name not in _optional(wanted)
+    }
+    blocks = {numbers[0] for found in there.values() for numbers in found if numbers}
+    if form.entry.from_first and max(blocks) >= len(blocks):
+        said = some([str(number) for number in sorted(blocks)])
+        return f"blocks that don't follow each other from the first on: {said}"
     table = rows(fit.family.key, form.flat)
-    lengths = {name: sum(_length(row) for row in table[name]) for name in wanted}
-    if form.entry.from_first:
-        blocks = set().union(*there.values())
-        if max(blocks) >= len(blocks):
-            said = some([str(number) for number in sorted(blocks)])
-            return f"blocks that don't follow each other from the first on: {said}"
-        lengths = {name: len(blocks) for name in lengths if there[name] or name not in _optional(wanted)}
-    absent = sum(length - len(there[name]) for name, length in lengths.items())
+    count = len(blocks) if form.entry.from_first else None
+    absent = sum(sum(_length(row, count) for row in table[name]) - len(there[name]) for name in needed)
     return f"{counted(absent, 'layer')} that it wants and the file lacks" if absent else None
 
 
-def _length(row: Row) -> int:
+def _length(row: Row, blocks: int | None) -> int:
+    """Count the layers of a row, or those in so many blocks."""
     low, high = row.ranges[0] if row.ranges else (0, 0)
-    return high - low + 1
+    return high - low + 1 if blocks is None else blocks
 
 
 def _optional(wanted: frozenset[str]) -> frozenset[str]:

@@ -15,8 +15,8 @@ from lorry.weights.bases.families import OWN_BASE, Family
 from lorry.weights.bases.fit import Fit
 from lorry.weights.catalogue import counted
 from lorry.weights.loaders.conditions import Condition, Effect, Met, changes, conditions
-from lorry.weights.loaders.forms import Form, forms, objection
-from lorry.weights.loaders.tables import Entry, loaders, patterns, table
+from lorry.weights.loaders.forms import Form, forms, left_out, objection
+from lorry.weights.loaders.tables import Entry, loaders, table
 
 _MODALITIES = {
     "image": ("diffusers", "comfyui"),
@@ -38,6 +38,8 @@ _WHOLE = {
 }
 #: Conditions whose modules are none of the denoiser's that a layout counts.
 _BESIDES = frozenset({Condition.CLIP, Condition.T5, Condition.DIFF})
+#: Conditions that nobody notices in layers which are left out.
+_SIZES = frozenset({Condition.RANKS, Condition.NARROW, Condition.WIDE, Condition.OUTPUTS})
 _ENDS = (Outcome.REFUSED, Outcome.IGNORED)
 #: Which of two things that a file suffers is told.
 _WORST = (Outcome.REFUSED, Outcome.IGNORED, Outcome.RANDOM, Outcome.ALPHA_TWICE, Outcome.ALPHA_DROPPED)
@@ -153,15 +155,20 @@ def _judged(fit: Fit, inside: tuple[Form, ...], met: Iterable[Met] = ()) -> _Tal
             tally.suffer(Outcome.REFUSED, _raises(form.entry, refused))
     if tally.outcome in _ENDS:
         return tally
+    for form in acting:
+        tally.lost |= left_out(fit, form)
+    left = frozenset(tally.lost)
     for each in met:
         for form in acting:
-            _apply(each, form, tally)
+            _apply(each, form, tally, left)
     return tally
 
 
-def _apply(met: Met, form: Form, tally: _Tally) -> None:
+def _apply(met: Met, form: Form, tally: _Tally, left: frozenset[int]) -> None:
     """Let a condition have its effect: on the modules concerned, or on the whole file."""
     if met.modules and met.condition not in _BESIDES and met.modules.isdisjoint(form.modules):
+        return
+    if met.condition in _SIZES and met.modules <= left:
         return
     effect = form.entry.effects.get(met.condition, Effect.LOADED)
     if effect is Effect.SKIPPED:
@@ -193,19 +200,17 @@ def _settle(fit: Fit, acting: list[Form], tally: _Tally, expected: int) -> None:
 
 def _changed(fit: Fit, acting: list[Form], lost: set[int]) -> int:
     """Count the layers of the model that are changed, each once, though two spellings may name it."""
-    skips = {module: form for form in acting for module in form.modules if module not in lost}
+    there = {module for form in acting for module in form.modules} - lost
     layers: set[str] | None = set() if len(acting) > 1 or _overlap(fit) else None
     count = 0
     for row, members in fit.fitting:
         for numbers, module in members:
-            form = skips.get(id(module))
-            if form is None or row.pattern in patterns(form.entry.skips, form.flat):
-                continue
-            count += row.covers
-            if layers is not None:
-                layers.update(target.name for target in row.targets(numbers))
+            if id(module) in there:
+                count += row.covers
+                if layers is not None:
+                    layers.update(target.name for target in row.targets(numbers))
     # What has another size than its layer is left out, or raises, unless the loader never looks at it.
-    odd = sum(misfit.row.covers for misfit in fit.misfits if id(misfit.module) in skips)
+    odd = sum(misfit.row.covers for misfit in fit.misfits if id(misfit.module) in there)
     return odd + (count if layers is None else len(layers))
 
 
