@@ -233,6 +233,10 @@ def test_a_hash_that_was_begun_before_is_used_for_the_same_file_only(tmp_path: P
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     first.write_bytes(build(icons()))
     second.write_bytes(build({**icons(), **pair("transformer.x_embedder", 64, 256)}))
+    packed = tmp_path / "c.tar"
+    packed.write_bytes(tar({"a.safetensors": first.read_bytes()}))
+    with FileSource(packed) as source, Hashing(source) as hashing:
+        assert look(packed, hashing=hashing).summary.digest == look(first).summary.digest
     with FileSource(first) as source, Hashing(source) as hashing:
         assert look(first, hashing=hashing).summary.digest == look(first).summary.digest
         assert look(second, hashing=hashing).summary.digest == look(second).summary.digest

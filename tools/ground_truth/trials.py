@@ -20,6 +20,8 @@ _CLIP = {
     "text_model.encoder.layers.0.mlp.fc1": (3072, 768),
     "text_model.encoder.layers.0.mlp.fc2": (768, 3072),
 }
+#: How text encoders are spelled beside a denoiser; LoKr and LoHa of theirs were never seen.
+_ENCODER_SUFFIXES = ("lora_A", "lora_down", "lora.down", "dora_A", "dora_down")
 _T5 = {f"encoder.block.0.layer.0.SelfAttention.{word}": (4096, 4096) for word in "qkvo"}
 #: Families whose pipelines have a CLIP text encoder that diffusers can load adapters into.
 _WITH_CLIP = frozenset({"FluxTransformer2DModel", "SD3Transformer2DModel", "UNet2DConditionModel"})
@@ -123,7 +125,7 @@ def _encoder(layout: Layout, block: Mapping[str, tuple[int, int]], known: Family
         "kohya": "lora_te3_" if t5 else ("lora_te_" if known.key in ("sd1", "sd2") else "lora_te1_"),
         "onetrainer": "lora_te2_" if t5 else "lora_te1_",
     }.get(layout.prefix)
-    if prefix is None or layout.suffix not in ("lora_A", "lora_down", "lora.down"):
+    if prefix is None or layout.suffix not in _ENCODER_SUFFIXES:
         return None
     made: Shapes = {}
     for name, shape in block.items():

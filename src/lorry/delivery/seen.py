@@ -21,6 +21,7 @@ from lorry.weights import family
 
 _STEP = "check"
 _CONVERT = "convert"
+_NEEDS = {True: " It is taken out of where it lies.", False: " A conversion makes it fit."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
         needs = eyes.mender.can(report)
         if not (report.ok or needs):
             raise WeightsRejected(report)
-        return report, _sentence(report) + (" A conversion makes it fit." if needs else "")
+        return report, _sentence(report) + (_NEEDS[report.ok] if needs else "")
 
     report = await _look(_STEP, "Checking the files.", name, eyes, looks, check)
     if eyes.mender.can(report):
@@ -101,7 +102,7 @@ async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
                 raise WeightsRejected(copy.report)
             return _complete(_named(copy.report, report)), f"{'; '.join(copy.steps)}."
 
-        report = await _look(_CONVERT, "Converting for the route.", name, eyes, looks, convert)
+        report = await _look(_CONVERT, "Making a copy that the route takes.", name, eyes, looks, convert)
     return Seen(_model(report.summary, name, looks[-1].ended), tuple(looks))
 
 

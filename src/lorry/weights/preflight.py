@@ -103,7 +103,9 @@ def _check_opened(
         told = judge_files(found, files, deep=bool(deep) and found.deep)
     else:
         context = Context(found.path, found.file, found.listing, found.inside, base)
-        same = hashing if hashing and found.disk and found.disk.is_same(hashing.source) else None
+        # Not the file on disk, but what is read of it: in an archive that is another run of bytes.
+        own = isinstance(found.source, FileSource) and hashing and found.source.is_same(hashing.source)
+        same = hashing if own else None
         told = inspect(found.source, context, values=found.deep and deep is not False, hashing=same)
         told = replace(
             told,

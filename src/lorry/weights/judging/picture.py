@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lorry.model.report import WeightsSummary
+from lorry.model.report import Finding, Severity, WeightsSummary
+from lorry.model.verdict import Prediction
 from lorry.weights.adapter.keys import Part
 from lorry.weights.adapter.modules import Adapter
 from lorry.weights.adapter.strength import judge_strength
@@ -21,6 +22,8 @@ from lorry.weights.trainers.labels import label_findings
 from lorry.weights.trainers.recognise import recognise
 
 _PARTS = (Part.CLIP, Part.T5)
+#: Algorithms that some loaders apply for some families.
+_FACTORS = frozenset({"ALGO_LOKR", "ALGO_LOHA"})
 
 
 def judge_picture(
@@ -43,7 +46,7 @@ def judge_picture(
     pair = judge_pair(context.inside, context.listing)
     there = {module.part for module in adapter.modules}
     findings = (
-        *structure_findings(adapter, header),
+        *(_softened(each, loads) for each in structure_findings(adapter, header)),
         *judgement.findings,
         *layout_findings(adapter, fit),
         *strength.findings,
@@ -63,6 +66,13 @@ def judge_picture(
         loads=loads if fit else (),
     )
     return Judged(known, findings)
+
+
+def _softened(each: Finding, loads: tuple[Prediction, ...]) -> Finding:
+    """Take a kind of factors that the usual loader applies whole for a warning: other loaders refuse it."""
+    if each.code not in _FACTORS or not loads or not loads[0].acts:
+        return each
+    return replace(each, severity=Severity.WARNING, message=f"{each.message} {loads[0].sentence}")
 
 
 def _paired(adapter: Adapter) -> int:

@@ -197,8 +197,9 @@ def _image(fit: Fit) -> Iterator[Met]:
 
 
 def _misfit(misfit: Misfit) -> Condition:
-    inputs, _ = misfit.module.size
-    if inputs is None or inputs == misfit.row.inputs:
+    inputs, outputs = misfit.module.size
+    # Other outputs are worse than other inputs: no loader widens a layer at its output.
+    if inputs is None or inputs == misfit.row.inputs or outputs not in (None, misfit.row.outputs):
         return Condition.OUTPUTS
     return Condition.NARROW if inputs < misfit.row.inputs else Condition.WIDE
 

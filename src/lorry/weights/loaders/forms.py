@@ -23,6 +23,11 @@ _MIXED = {
 _Placed = tuple[Module, Row, tuple[int, ...]]
 
 
+#: How the trained norms of FLUX.1's Control LoRAs end, which diffusers tells them by. No table was measured
+#: for them: they widen the model itself, which is more than a LoRA does.
+_CONTROL = ("query_norm.scale", "key_norm.scale")
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """The modules of a file in one layout, by `id`, and what the loader does with them in this file."""
@@ -48,6 +53,8 @@ def forms(adapter: Adapter, fit: Fit, known: FamilyTable) -> tuple[Form, ...] | 
     Returns:
         The forms; or, where nobody has tried the loader with one or with the mix, what that is in words.
     """
+    if any(tensor.name.endswith(_CONTROL) for tensor in adapter.strangers):
+        return "Control LoRAs, which bring norms"
     layouts = _layouts(adapter, fit)
     if not layouts:
         return "a file that changes no layer of the model itself"
