@@ -25,7 +25,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-dev
-	$(BIN)/python tools/docs.py
+	$(BIN)/python -m tools.docs
 
 bench: $(VENV)/.installed-dev
 	@for file in benchmarks/*/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

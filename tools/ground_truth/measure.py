@@ -42,6 +42,7 @@ class Measurement:
         self._real = RealLoader(known)
         self._working: dict[Layout, list[Layer]] = {}
         self._taken: dict[Layout, list[Layer]] = {}
+        self._parted: set[Layout] = set()
 
     def family(self) -> dict[str, Any]:
         """Measure all layouts of the family; the result is its part of the table."""
@@ -60,6 +61,8 @@ class Measurement:
         entry: dict[str, Any] = {"outcome": str(self._outcome(layout, tried.loaded, bool(skips)))}
         entry |= {"says": tried.says, "refuses": _starred(tried.refuses, taken)}
         entry["beside"] = _starred(tried.beside, tried.works)
+        if tried.refuses or skips or rows:
+            self._parted.add(layout)
         if not tried.loaded.layers:
             return _without_nothing(entry)
         entry["modules"] = len(tried.loaded.layers)
@@ -185,9 +188,15 @@ class Measurement:
         return layout.suffix != "lora_A.name"
 
     def _mixed(self) -> Iterator[tuple[str, str]]:
-        """Try files of two layouts, one of which the loader takes when it is alone."""
+        """Try files of two layouts, one of which the loader takes when it is alone.
+
+        Of layouts that it takes in part, the parts may differ when another one stands beside; such mixes are
+        left out, and nothing is foretold of them.
+        """
         usual = [
-            layout for layout in matrix(self._known) if (layout.prefix, layout.suffix, layout.alpha) in _USUAL
+            layout
+            for layout in matrix(self._known)
+            if (layout.prefix, layout.suffix, layout.alpha) in _USUAL and layout not in self._parted
         ]
         for one, other in combinations(usual, 2):
             if one not in self._working and other not in self._working:

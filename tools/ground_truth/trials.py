@@ -97,8 +97,10 @@ def _added(known: Family, layout: Layout, base: list[Layer], condition: Conditio
         beyond = next((found for layer in base if (found := _beyond(layer))), None)
         return None if beyond is None else spell_one(known, layout, beyond)
     if condition is Condition.DIFF:
-        return {f"{stem}_norm.diff": (first.shape[0],)}
-    if condition is Condition.BIAS and layout.suffix in ("lora_A", "dora_A"):
+        norm = next((found[0] for layer in base if (found := re.match(r"\w+\.\d+\.", layer.name))), "")
+        named = next(iter(spell_one(known, layout, replace(first, name=f"{norm}norm3"))))
+        return {named.partition("norm3")[0] + "norm3.diff": (first.shape[0],)}
+    if condition is Condition.BIAS and len(base) > 1 and layout.suffix in ("lora_A", "dora_A"):
         return {f"{stem}.lora_B.bias": (first.shape[0],)}
     if condition is Condition.BIASES and layout.suffix in ("lora_A", "dora_A"):
         return {f"{_stem(known, layout, layer)}.lora_B.bias": (layer.shape[0],) for layer in base}
