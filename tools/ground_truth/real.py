@@ -212,6 +212,7 @@ def _clip(width: int, depth: int) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     config = CLIPTextConfig(
         hidden_size=width,
         intermediate_size=4 * width,

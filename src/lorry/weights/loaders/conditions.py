@@ -136,7 +136,11 @@ def conditions(adapter: Adapter, fit: Fit, metadata: Mapping[str, str]) -> Itera
     if full:
         yield Met(Condition.DIFF, len(full), frozenset(id(module) for module in full if not changes(module)))
     biased = [module for module in meaning if Role.BIAS in module.tensors]
-    yield from _met(Condition.BIAS if len(biased) < len(meaning) else Condition.BIASES, biased)
+    if 0 < len(biased) < len(meaning):
+        plain = frozenset(id(module) for module in meaning if Role.BIAS not in module.tensors)
+        yield Met(Condition.BIAS, len(biased), plain)
+    else:
+        yield from _met(Condition.BIASES, biased)
     for condition, part in ((Condition.CLIP, Part.CLIP), (Condition.T5, Part.T5)):
         yield from _met(condition, [module for module in adapter.modules if module.part is part])
     # diffusers' old names for text encoders are no adapter's here, and nothing objects to them there.

@@ -80,6 +80,8 @@ def objection(fit: Fit, form: Form) -> str | None:
     if not (entry.refuses or entry.beside or entry.exactly or entry.together):
         return None
     mine = [placed for placed in fit.matched if id(placed[0]) in form.modules]
+    if not mine:
+        return "a file without a sound layer" if entry.exactly else None
     refuses, beside = patterns(entry.refuses, form.flat), patterns(entry.beside, form.flat)
     bad = [module.name for module, row, _ in mine if row.pattern in refuses]
     if bad:
@@ -182,7 +184,7 @@ def _not_exactly(fit: Fit, form: Form, mine: Iterable[_Placed]) -> str | None:
         name for name in wanted if there[name] or not form.entry.from_first or name not in _optional(wanted)
     }
     blocks = {numbers[0] for found in there.values() for numbers in found if numbers}
-    if form.entry.from_first and max(blocks) >= len(blocks):
+    if form.entry.from_first and blocks and max(blocks) >= len(blocks):
         said = some([str(number) for number in sorted(blocks)])
         return f"blocks that don't follow each other from the first on: {said}"
     table = rows(fit.family.key, form.flat)

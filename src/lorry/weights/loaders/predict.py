@@ -40,6 +40,8 @@ _WHOLE = {
 _BESIDES = frozenset({Condition.CLIP, Condition.T5, Condition.DIFF})
 #: Conditions that nobody notices in layers which are left out.
 _SIZES = frozenset({Condition.RANKS, Condition.NARROW, Condition.WIDE, Condition.OUTPUTS})
+#: Conditions that nobody notices when every layer is left out.
+_CONFIGS = frozenset({Condition.CONFIG_RANK, Condition.CONFIG_UNKNOWN})
 _ENDS = (Outcome.REFUSED, Outcome.IGNORED)
 #: Which of two things that a file suffers is told.
 _WORST = (Outcome.REFUSED, Outcome.IGNORED, Outcome.RANDOM, Outcome.ALPHA_TWICE, Outcome.ALPHA_DROPPED)
@@ -168,9 +170,11 @@ def _apply(met: Met, form: Form, tally: _Tally, left: frozenset[int]) -> None:
     """Let a condition have its effect: on the modules concerned, or on the whole file."""
     if met.modules and met.condition not in _BESIDES and met.modules.isdisjoint(form.modules):
         return
-    if met.condition in _SIZES and met.modules <= left:
-        return
     effect = form.entry.effects.get(met.condition, Effect.LOADED)
+    if met.modules and met.modules <= left and (effect is Effect.RANDOM or met.condition in _SIZES):
+        return
+    if met.condition in _CONFIGS and form.modules <= left:
+        return
     if effect is Effect.SKIPPED:
         tally.lost |= met.modules
     elif effect in _SPOILT:
