@@ -61,7 +61,7 @@ class Measurement:
         entry: dict[str, Any] = {"outcome": str(self._outcome(layout, tried.loaded, bool(skips)))}
         entry |= {"says": tried.says, "refuses": _starred(tried.refuses, taken)}
         entry["beside"] = _starred(tried.beside, tried.works)
-        if tried.refuses or skips or rows:
+        if tried.refuses or rows or (skips and tried.loaded.layers):
             self._parted.add(layout)
         if not tried.loaded.layers:
             return _without_nothing(entry)
@@ -73,7 +73,9 @@ class Measurement:
         entry["together"] = _starred(bound, ())
         self._taken[layout] = tried.chosen
         self._working[layout] = [layer for layer in tried.chosen if layer.row not in skips]
-        entry["effects"] = dict(self._effects(layout, whole=bool(rows)))
+        base = self._sample(layout, tried.beside, whole=bool(rows))
+        entry["effects"] = dict(self._effects(layout, base))
+        entry["beside_effects"] = self._beside_effects(layout, base, tried.beside, entry["effects"])
         return _without_nothing(entry)
 
     def _tried(self, layout: Layout, wanted: list[Layer], *, whole: bool) -> _Tried:
@@ -138,22 +140,55 @@ class Measurement:
             return Outcome.MAGNITUDE_DROPPED
         return Outcome.PARTIAL if skips else Outcome.OK
 
-    def _effects(self, layout: Layout, *, whole: bool) -> Iterator[tuple[str, str]]:
+    def _sample(self, layout: Layout, beside: list[str], *, whole: bool) -> list[Layer]:
+        """Choose the layers of a file that tries a condition."""
         working = self._working[layout]
-        base = working
-        if not whole:
-            firsts = list({layer.row: layer for layer in reversed(working)}.values())
-            bound = together(self._known, layout)
-            base = [layer for layer in firsts if layer.row not in bound][:: max(1, len(firsts) // _SAMPLE)]
-            base += [layer for layer in firsts if layer.to[0].endswith(_IMAGE) and layer not in base]
+        if whole:
+            return working
+        firsts = list({layer.row: layer for layer in reversed(working)}.values())
+        apart = {*together(self._known, layout), *beside}
+        base = [layer for layer in firsts if layer.row not in apart][:: max(1, len(firsts) // _SAMPLE)]
+        return base + [layer for layer in firsts if layer.to[0].endswith(_IMAGE) and layer not in base]
+
+    def _effects(self, layout: Layout, base: list[Layer]) -> Iterator[tuple[str, str]]:
         for condition in Condition:
             tried = trial(self._known, layout, base, condition)
             if condition is Condition.NOTHING:
                 yield str(condition), str(self._nothing(layout))
+            elif condition is Condition.BIAS and len(base) == 1:
+                yield str(condition), str(self._bias(layout, base))
             elif tried is not None:
                 shapes, metadata, victim = tried
                 loaded = self._real.load(shapes, metadata)
                 yield str(condition), str(self._effect(layout, base, victim, condition, loaded))
+
+    def _beside_effects(
+        self, layout: Layout, base: list[Layer], beside: list[str], usual: dict[str, str]
+    ) -> dict[str, str]:
+        """Try conditions of modules on layers that the loader takes beside others only; the worst counts."""
+        firsts = {layer.row: layer for layer in reversed(self._working[layout])}
+        found: dict[str, str] = {}
+        for row in beside:
+            pair = [base[0], firsts[row]]
+            for condition in _HALVES:
+                tried = trial(self._known, layout, pair, condition)
+                if tried is not None:
+                    loaded = self._real.load(tried[0])
+                    effect = str(self._effect(layout, pair, tried[2], condition, loaded))
+                    if effect != usual.get(condition) and found.get(condition) != Effect.REFUSED:
+                        found[str(condition)] = effect
+        return found
+
+    def _bias(self, layout: Layout, base: list[Layer]) -> Effect:
+        """Try a bias where the loader takes one kind of layers only: on another one, which it leaves out."""
+        left = [layer for layer in self._taken[layout] if layer not in self._working[layout]][:1]
+        tried = trial(self._known, layout, [*left, *base], Condition.BIAS)
+        if tried is None:
+            return Effect.LOADED
+        loaded = self._real.load(tried[0])
+        if loaded.error is not None:
+            return Effect.REFUSED
+        return Effect.RANDOM if loaded.random else Effect.LOADED
 
     def _nothing(self, layout: Layout) -> Effect:
         """Tell what the loader does with a file that has nothing which it takes."""
@@ -222,6 +257,18 @@ _USUAL = {
     *((prefix, "lora_A", False) for prefix in ("diffusers", "bare", "comfyui", "peft")),
     *((prefix, "lora_down", True) for prefix in ("diffusers", "bare", "comfyui", "kohya")),
 }
+#: Conditions of single modules, and of all.
+_HALVES = (
+    Condition.UP_MISSING,
+    Condition.UPS_MISSING,
+    Condition.DOWN_MISSING,
+    Condition.DOWNS_MISSING,
+    Condition.ALPHA_MISSING,
+    Condition.RANKS,
+    Condition.NARROW,
+    Condition.WIDE,
+    Condition.OUTPUTS,
+)
 #: Conditions of the whole file, which concern no module of the denoiser.
 _WHOLE = frozenset({
     Condition.CONFIG, Condition.CONFIG_JSON, Condition.CONFIG_RANK, Condition.CONFIG_UNKNOWN, Condition.BIAS,
@@ -249,7 +296,7 @@ def _starred(rows: Iterable[str], others: Iterable[str]) -> list[str]:
 
 
 def _without_nothing(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if value not in ([], "", False)}
+    return {name: value for name, value in entry.items() if value not in ([], {}, "", False)}
 
 
 def short(error: str) -> str:

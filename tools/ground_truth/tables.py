@@ -50,7 +50,11 @@ def _usual(families: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         for entry in family["layouts"].values():
             for condition, effect in entry.get("effects", {}).items():
                 counts[condition][effect] += 1
-    return {condition: counted.most_common(1)[0][0] for condition, counted in counts.items() if counted}
+    return {
+        condition: counted.most_common(1)[0][0]
+        for condition, counted in counts.items()
+        if counted and not condition.startswith("image")  # few models have image attention: always said
+    }
 
 
 def _family(family: dict[str, Any], usual: Mapping[str, str]) -> str:
@@ -72,9 +76,11 @@ def _family(family: dict[str, Any], usual: Mapping[str, str]) -> str:
 
 
 def _entry(entry: dict[str, Any], usual: Mapping[str, str]) -> str:
-    row = {name: value for name, value in entry.items() if value not in ([], False, "")}
+    row = {name: value for name, value in entry.items() if value not in ([], {}, False, "")}
     if "effects" in row:
-        row["effects"] = {name: effect for name, effect in row["effects"].items() if usual[name] != effect}
+        row["effects"] = {
+            name: effect for name, effect in row["effects"].items() if usual.get(name) != effect
+        }
         if not row["effects"]:
             del row["effects"]
     if set(row) <= {"outcome", "says"}:  # the short form

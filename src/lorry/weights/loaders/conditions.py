@@ -186,12 +186,16 @@ def _image(fit: Fit) -> Iterator[Met]:
     if not any(template.endswith(_IMAGE) for template in fit.family.layers):
         return
     kinds: dict[str, list[tuple[int, Module]]] = {}
+    blocks: set[int] = set()
     for row, members in fit.fitting:
-        numbers, _ = members[0]
-        end = row.targets(numbers)[0].name.rpartition(".")[2]
-        if "attn2" in row.targets(numbers)[0].name:
+        name = row.targets(members[0][0])[0].name
+        if name.startswith("blocks."):
+            blocks.update(at[0] for at, _ in members)
+        if "attn2" in name:
+            end = name.rpartition(".")[2]
             kinds.setdefault(end, []).extend((at[0], module) for at, module in members)
-    keys = {block for block, _ in kinds.get("to_k", ())}
+    # It counts the blocks of the file and then looks at so many from the first on.
+    keys = {block for block, _ in kinds.get("to_k", ()) if block < len(blocks)}
     halves = [kinds.get(end, []) for end in ("add_k_proj", "add_v_proj")]
     if all(halves) or not keys:
         return

@@ -95,19 +95,19 @@ def objection(fit: Fit, form: Form) -> str | None:
     return _not_exactly(fit, form, mine) if entry.exactly else None
 
 
-def left_out(fit: Fit, form: Form) -> set[int]:
-    """Find the modules, by `id`, of the layers that the loader leaves out in a layout.
+def placed_in(fit: Fit, form: Form, names: tuple[str, ...]) -> set[int]:
+    """Find the modules of a layout, by `id`, that are certain layers in name, whatever their size.
 
     Args:
         fit: How the file's modules lie on the family.
         form: Those in one layout.
+        names: The layers, as tables name them.
     """
-    skips = patterns(form.entry.skips, form.flat)
-    if not skips:
+    wanted = patterns(names, form.flat)
+    if not wanted:
         return set()
-    placed = (*fit.fitting, *fit.other_size)
-    rows_left = [members for row, members in placed if row.pattern in skips]
-    return {id(module) for members in rows_left for _, module in members} & form.modules
+    found = [members for row, members in (*fit.fitting, *fit.other_size) if row.pattern in wanted]
+    return {id(module) for members in found for _, module in members} & form.modules
 
 
 def _layouts(adapter: Adapter, fit: Fit) -> dict[Layout, frozenset[int]]:

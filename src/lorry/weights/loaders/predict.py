@@ -15,7 +15,7 @@ from lorry.weights.bases.families import OWN_BASE, Family
 from lorry.weights.bases.fit import Fit
 from lorry.weights.catalogue import counted
 from lorry.weights.loaders.conditions import Condition, Effect, Met, changes, conditions
-from lorry.weights.loaders.forms import Form, forms, left_out, objection
+from lorry.weights.loaders.forms import Form, forms, objection, placed_in
 from lorry.weights.loaders.tables import Entry, loaders, table
 
 _MODALITIES = {
@@ -158,15 +158,15 @@ def _judged(fit: Fit, inside: tuple[Form, ...], met: Iterable[Met] = ()) -> _Tal
     if tally.outcome in _ENDS:
         return tally
     for form in acting:
-        tally.lost |= left_out(fit, form)
+        tally.lost |= placed_in(fit, form, form.entry.skips)
     left = frozenset(tally.lost)
     for each in met:
         for form in acting:
-            _apply(each, form, tally, left)
+            _apply(fit, each, form, tally, left)
     return tally
 
 
-def _apply(met: Met, form: Form, tally: _Tally, left: frozenset[int]) -> None:
+def _apply(fit: Fit, met: Met, form: Form, tally: _Tally, left: frozenset[int]) -> None:
     """Let a condition have its effect: on the modules concerned, or on the whole file."""
     if met.modules and met.condition not in _BESIDES and met.modules.isdisjoint(form.modules):
         return
@@ -175,10 +175,15 @@ def _apply(met: Met, form: Form, tally: _Tally, left: frozenset[int]) -> None:
         return
     if met.condition in _CONFIGS and form.modules <= left:
         return
-    if effect is Effect.SKIPPED:
+    # Half an image attention is always replaced by zeros, whatever becomes of the rest.
+    if effect is Effect.SKIPPED or (met.condition is Condition.IMAGE_HALF and effect is Effect.RANDOM):
         tally.lost |= met.modules
-    elif effect in _SPOILT:
+    if effect in _SPOILT:
         tally.suffer(_SPOILT[effect], met.words)
+    if form.entry.beside_effects and not met.modules.isdisjoint(placed_in(fit, form, form.entry.beside)):
+        harder = form.entry.beside_effects.get(met.condition, Effect.LOADED)
+        if harder in _SPOILT:
+            tally.suffer(_SPOILT[harder], met.words)
 
 
 def _settle(fit: Fit, acting: list[Form], tally: _Tally, expected: int) -> None:

@@ -39,6 +39,7 @@ class Entry:
         beside: Layers that it takes only beside others.
         together: Layers of which a file must have all or none.
         effects: What it does on each condition.
+        beside_effects: The same for modules of the layers in `beside`, where it differs.
     """
 
     outcome: Outcome
@@ -52,6 +53,7 @@ class Entry:
     beside: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
     effects: Mapping[Condition, Effect] = field(default_factory=dict)
+    beside_effects: Mapping[Condition, Effect] = field(default_factory=dict)
 
     @property
     def acts(self) -> bool:
@@ -224,6 +226,7 @@ def _entry(row: str | Mapping[str, Any], usual: Mapping[Condition, Effect]) -> E
         beside=tuple(row.get("beside", ())),
         together=tuple(row.get("together", ())),
         effects={**usual, **_effects(row.get("effects", {}))},
+        beside_effects=_effects(row.get("beside_effects", {})),
     )
 
 
