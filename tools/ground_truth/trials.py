@@ -97,7 +97,7 @@ def _added(known: Family, layout: Layout, base: list[Layer], condition: Conditio
         beyond = next((found for layer in base if (found := _beyond(layer))), None)
         return None if beyond is None else spell_one(known, layout, beyond)
     if condition is Condition.DIFF:
-        norm = next((found[0] for layer in base if (found := re.match(r"\w+\.\d+\.", layer.name))), "")
+        norm = next((block[0] for layer in base if (block := re.match(r"\w+\.\d+\.", layer.name))), "")
         named = next(iter(spell_one(known, layout, replace(first, name=f"{norm}norm3"))))
         return {named.partition("norm3")[0] + "norm3.diff": (first.shape[0],)}
     if condition is Condition.BIAS and len(base) > 1 and layout.suffix in ("lora_A", "dora_A"):
