@@ -127,6 +127,10 @@ VARIANTS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: raw(b'{"a":' + _EMPTY.replace(b"[0,0]", b"[0,9223372036854775808]") + b"}"),
     ),
     "shape overflow": ("TENSOR_SIZE", lambda: edited(_TWO, lambda h: _first(h).update(shape=[2**62] * 900))),
+    "overflow, and end before begin": (  # -1 for "no count" once passed for the -1 bytes between the two
+        "TENSOR_SIZE",
+        lambda: raw(b'{"a":{"dtype":"U8","shape":[4611686018427387904,4,0],"data_offsets":[1,0]}}'),
+    ),
     "end before begin": (
         "TENSOR_SIZE",
         lambda: edited(_TWO, lambda h: _first(h).update(data_offsets=[32, 0])),

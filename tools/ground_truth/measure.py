@@ -19,6 +19,7 @@ from tools.ground_truth.trials import trial
 
 #: Wan's image attention, and the layer that diffusers copies zeros from where it is missing.
 _IMAGE = ("attn2.add_k_proj", "attn2.add_v_proj", "attn2.to_k")
+_TURNS = 3  # files that try each mix of two layouts
 _SAMPLE = 8  # layers of a file that tries a condition, at most
 
 
@@ -226,7 +227,7 @@ class Measurement:
         """Try files of two layouts, one of which the loader takes when it is alone.
 
         Of layouts that it takes in part, the parts may differ when another one stands beside; such mixes are
-        left out, and nothing is foretold of them.
+        left out, as are those whose outcome depends on the layers, and nothing is foretold of them.
         """
         usual = [
             layout
@@ -236,13 +237,18 @@ class Measurement:
         for one, other in combinations(usual, 2):
             if one not in self._working and other not in self._working:
                 continue
-            mine, theirs = _halves(*(self._taken.get(each) or self._layers(each) for each in (one, other)))
-            loaded = self._real.load({**spell(self._known, one, mine), **spell(self._known, other, theirs)})
-            if loaded.error is not None:
-                yield f"{one.key} + {other.key}", str(Effect.REFUSED)
-                continue
-            effects = [self._share(chosen, loaded) for chosen in (mine, theirs)]
-            yield f"{one.key} + {other.key}", " ".join(effects)
+            found = {self._together(one, other, turn) for turn in range(_TURNS)}
+            if len(found) == 1:
+                yield f"{one.key} + {other.key}", found.pop()
+
+    def _together(self, one: Layout, other: Layout, turn: int) -> str:
+        """Load some layers in one layout and others in another one, and say what becomes of both."""
+        mine, theirs = (self._taken.get(each) or self._layers(each) for each in (one, other))
+        mine, theirs = _halves(mine, theirs, turn)
+        loaded = self._real.load({**spell(self._known, one, mine), **spell(self._known, other, theirs)})
+        if loaded.error is not None:
+            return str(Effect.REFUSED)
+        return " ".join(self._share(chosen, loaded) for chosen in (mine, theirs))
 
     @staticmethod
     def _share(chosen: list[Layer], loaded: Loaded) -> str:
@@ -277,12 +283,16 @@ _WHOLE = frozenset({
 })  # fmt: skip
 
 
-def _halves(mine: list[Layer], theirs: list[Layer]) -> tuple[list[Layer], list[Layer]]:
+def _halves(mine: list[Layer], theirs: list[Layer], turn: int) -> tuple[list[Layer], list[Layer]]:
     """Take layers that two files of different spelling would share between them, without a target twice."""
-    taken = mine[: len(mine) // 2 : max(1, len(mine) // 16)]
+    step = max(1, len(mine) // 16)
+    taken = (mine[: len(mine) // 2 : step], mine[len(mine) // 2 :: step], mine[:: max(1, len(mine) // 3)])[
+        turn
+    ]
     used = {target for layer in taken for target in layer.to}
     rest = [layer for layer in theirs if not used & set(layer.to)]
-    return taken, rest[len(rest) // 2 :: max(1, len(rest) // 16)]
+    step = max(1, len(rest) // 16)
+    return taken, (rest[len(rest) // 2 :: step], rest[: len(rest) // 2 : step], rest[turn::step])[turn]
 
 
 def _starred(rows: Iterable[str], others: Iterable[str]) -> list[str]:

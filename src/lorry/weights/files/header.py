@@ -228,7 +228,7 @@ def _judged(name: str, row: Any, faults: _Faults) -> Tensor | None:
 def _judge_size(name: str, dtype: str, shape: list[int], given: int, faults: _Faults) -> None:
     count = _count(tuple(shape))
     needed = count * BITS[dtype]
-    if needed == 8 * given:
+    if count >= 0 and needed == 8 * given:
         return
     needed_bytes = f"{-(-needed // 8):,}" if 0 <= needed < _LARGEST else "more than 2^60"
     dimensions = str(shape) if len(shape) <= 8 else f"with {len(shape):,} dimensions"
