@@ -19,6 +19,7 @@ from tools.ground_truth.trials import trial
 
 #: Wan's image attention, and the layer that diffusers copies zeros from where it is missing.
 _IMAGE = ("attn2.add_k_proj", "attn2.add_v_proj", "attn2.to_k")
+_IN_PART = "in-part"  # of a mix: some layers of one layout are changed and some are not
 _TURNS = 3  # files that try each mix of two layouts
 _SAMPLE = 8  # layers of a file that tries a condition, at most
 
@@ -238,8 +239,8 @@ class Measurement:
             if one not in self._working and other not in self._working:
                 continue
             found = {self._together(one, other, turn) for turn in range(_TURNS)}
-            if len(found) == 1:
-                yield f"{one.key} + {other.key}", found.pop()
+            if len(found) == 1 and _IN_PART not in (said := found.pop()).split():
+                yield f"{one.key} + {other.key}", said
 
     def _together(self, one: Layout, other: Layout, turn: int) -> str:
         """Load some layers in one layout and others in another one, and say what becomes of both."""
@@ -255,6 +256,8 @@ class Measurement:
         meant = {target for layer in chosen for target in layer.to}
         if meant & loaded.random:
             return str(Effect.RANDOM)
+        if meant & loaded.layers and not meant <= loaded.layers:
+            return _IN_PART
         return str(Effect.LOADED if meant & loaded.layers else Effect.SKIPPED)
 
 
