@@ -2,8 +2,8 @@
 
 `data` has a file for each family, with the shapes of all layers that an adapter can change. The tables were
 made from the diffusers classes (`tools/families.py`; a test marked `reference` makes them again and
-compares), those of native names from the conversions of LoRA formats dossier 1.2 and 1.3, the outcomes of
-layouts from its 1.4. Names that trainers write into headers are those of its section 4.
+compares), those of native names from the conversions of LoRA formats dossier 1.2 and 1.3. Names that trainers
+write into headers are those of its section 4. What loaders do with a family is in `weights/loaders/data`.
 """
 
 from __future__ import annotations
