@@ -1,4 +1,4 @@
-"""Families of base models, as data: their layers, their public ids, and how loaders take each layout.
+"""Families of base models, as data: their layers and their public ids.
 
 `data` has a file for each family, with the shapes of all layers that an adapter can change. The tables were
 made from the diffusers classes (`tools/families.py`; a test marked `reference` makes them again and
