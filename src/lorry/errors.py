@@ -20,17 +20,36 @@ LorryError
 │   ├── AnswerLost            answer_lost            retryable; the call may have acted
 │   ├── KeyRejected           key_rejected
 │   ├── AccessDenied          access_denied
+│   │   └── V1Closed          v1_closed              Together's first version makes nothing new
 │   ├── OutOfCredit           out_of_credit
+│   ├── QuotaReached          quota_reached
 │   ├── NotThere              not_there
-│   ├── Conflict              conflict
-│   ├── RequestRefused        request_refused
+│   │   └── ModelUnavailable  model_unavailable      nothing answers under that name
+│   ├── Conflict              conflict               the etag or the state changed, or the name exists
+│   ├── RequestRefused        request_refused        bad parameters
+│   │   ├── BaseUnsupported   base_unsupported       no such base model or architecture, or not this rank
+│   │   ├── NoConfiguration   no_configuration       no certified configuration serves it
+│   │   ├── SlotsFull         slots_full             the deployment has no place for another adapter
+│   │   ├── NotRouted         not_routed             retryable; no traffic goes to the deployment
+│   │   ├── Stopped           endpoint_stopped       nothing runs behind the endpoint
+│   │   └── SafetyRefused     safety_refused         the platform's filter refused the prompt or the result
+│   ├── SourceUnusable        source_unusable        the platform can't take the files from where they lie
+│   │   ├── SourcePrivate     source_private         gated or private, and no token opens it
+│   │   ├── LinkExpired       link_expired
+│   │   └── ArchiveLayout     archive_layout         the archive's files are not at its root
 │   ├── RateLimited           rate_limited           retryable
+│   ├── NoCapacity            no_capacity            retryable; no accelerator is free now
 │   ├── PlatformFull          platform_full
 │   └── PlatformFault         platform_fault         retryable; the call may have acted
+│       └── PlatformBusy      platform_busy          retryable; it is overloaded or being worked on
 ├── DeliveryError             a delivery can't go on
 │   ├── BaseNotServed         base_not_served
-│   ├── RevisionRejected      revision_rejected
+│   ├── KeyMissing            key_missing            the route needs a key, and none is set
+│   ├── PriceNotAccepted      price_not_accepted     it would bill, and nobody agreed to that
+│   ├── RevisionRejected      revision_rejected      the platform's validation refused the files
+│   ├── ImportFailed          import_failed          the platform could not fetch the files
 │   ├── DeploymentFailed      deployment_failed
+│   │   └── DeploymentStalled deployment_stalled
 │   ├── ProofNoEffect         proof_no_effect
 │   ├── DeliveryTimeout       delivery_timeout       retryable
 │   ├── NothingToResume       nothing_to_resume
@@ -49,10 +68,19 @@ LorryError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from lorry.model.report import WeightsReport
+
+
+class Pays(StrEnum):
+    """Who pays for what failed."""
+
+    NOBODY = "nobody"  # nothing ran, or what ran is not charged
+    YOU = "you"  # something of yours runs on, or was drawn, and is charged
+    UNKNOWN = "unknown"  # the call may have acted; the next attempt looks before it acts again
 
 
 class LorryError(Exception):
@@ -68,6 +96,7 @@ class LorryError(Exception):
     default_fix: ClassVar[str] = "Run `lorry --help`."
     retryable: ClassVar[bool] = False
     exit_status: ClassVar[int] = 1
+    pays: ClassVar[Pays] = Pays.NOBODY
 
     def __init__(
         self, message: str, *, fix: str | None = None, evidence: Mapping[str, Any] | None = None
@@ -84,6 +113,7 @@ class LorryError(Exception):
             "message": self.message,
             "fix": self.fix,
             "retryable": self.retryable,
+            "pays": str(self.pays),
             "evidence": self.evidence,
         }
 
@@ -215,6 +245,7 @@ class AnswerLost(PlatformError):
     code = "answer_lost"
     retryable = True
     may_have_acted = True
+    pays = Pays.UNKNOWN
     default_fix = "Run the same command again: it looks for what already exists before it creates anything."
 
 
@@ -232,6 +263,13 @@ class AccessDenied(PlatformError):
     default_fix = "Use a key whose owner may do this, or ask the owner of the project."
 
 
+class V1Closed(AccessDenied):
+    """Together makes and starts no endpoints of its first version any more (403)."""
+
+    code = "v1_closed"
+    default_fix = "Run `lorry ship PATH --name NAME --route together-merged` (or `together-attached`)."
+
+
 class OutOfCredit(PlatformError):
     """The account has no credit or reached its limit (402)."""
 
@@ -239,11 +277,25 @@ class OutOfCredit(PlatformError):
     default_fix = "Add credit or raise the limit at the platform, then run the same command again."
 
 
+class QuotaReached(PlatformError):
+    """The account has as many of these things as it may have."""
+
+    code = "quota_reached"
+    default_fix = "Remove what is not used (`lorry retire NAME`), or ask the platform for more."
+
+
 class NotThere(PlatformError):
     """The platform does not know the thing that was asked for (404)."""
 
     code = "not_there"
     default_fix = "Run `lorry show NAME`; when the platform lost it, `lorry ship` brings it there again."
+
+
+class ModelUnavailable(NotThere):
+    """Nothing answers under the name that a request gave (`model_not_available`)."""
+
+    code = "model_unavailable"
+    default_fix = "Run `lorry models` to see what is ready; a base may answer only on an endpoint of its own."
 
 
 class Conflict(PlatformError):
@@ -260,12 +312,91 @@ class RequestRefused(PlatformError):
     default_fix = "The sentence above is the platform's own; correct what it names."
 
 
+class BaseUnsupported(RequestRefused):
+    """The platform hosts no adapter or variant of this base model or architecture."""
+
+    code = "base_unsupported"
+    default_fix = "Run `lorry check PATH --for all` to see where the weights run."
+
+
+class NoConfiguration(RequestRefused):
+    """The platform has no certified configuration that serves it."""
+
+    code = "no_configuration"
+    default_fix = "Run `lorry ship PATH --name NAME --dry-run` to see every route with its reasons."
+
+
+class SlotsFull(RequestRefused):
+    """The deployment holds as many adapters as it can."""
+
+    code = "slots_full"
+    default_fix = "Retire an adapter that is not used, or ship with `--evict` to replace the oldest."
+
+
+class NotRouted(RequestRefused):
+    """The endpoint sends its traffic to no deployment that could answer, or not yet."""
+
+    code = "not_routed"
+    retryable = True
+    pays = Pays.YOU
+    default_fix = "Run `lorry resume NAME`: it routes the endpoint and proves it again."
+
+
+class Stopped(RequestRefused):
+    """Nothing runs behind the endpoint; a request does not wake it."""
+
+    code = "endpoint_stopped"
+    default_fix = "Run `lorry resume NAME` to start it again."
+
+
+class SafetyRefused(RequestRefused):
+    """The platform's safety filter refused the prompt or the result (422)."""
+
+    code = "safety_refused"
+    default_fix = "Change the prompt; the same one is refused again."
+
+
+class SourceUnusable(PlatformError):
+    """The platform can't take the files from where they lie."""
+
+    code = "source_unusable"
+
+
+class SourcePrivate(SourceUnusable):
+    """The source is gated or private, and no token that was given opens it."""
+
+    code = "source_private"
+    default_fix = "Set HF_TOKEN to a token that may read it (accept the gate on its page first)."
+
+
+class LinkExpired(SourceUnusable):
+    """The presigned address is not valid any more."""
+
+    code = "link_expired"
+    default_fix = "Make a new address that stays valid for at least 100 minutes, and ship again."
+
+
+class ArchiveLayout(SourceUnusable):
+    """The archive's files are not at its root."""
+
+    code = "archive_layout"
+    default_fix = "Pack it from inside the folder: `tar -czf ../model.tar.gz .`"
+
+
 class RateLimited(PlatformError):
     """Too many requests (429)."""
 
     code = "rate_limited"
     retryable = True
     default_fix = "Wait a minute and run the same command again."
+
+
+class NoCapacity(PlatformError):
+    """The platform has no accelerator free for it now."""
+
+    code = "no_capacity"
+    retryable = True
+    default_fix = "Run `lorry resume NAME` later, or ship with another `--config`."
 
 
 class PlatformFull(PlatformError):
@@ -281,7 +412,15 @@ class PlatformFault(PlatformError):
     code = "platform_fault"
     retryable = True
     may_have_acted = True
+    pays = Pays.UNKNOWN
     default_fix = "Run the same command again: it looks for what already exists before it creates anything."
+
+
+class PlatformBusy(PlatformFault):
+    """The platform is overloaded or being worked on (503 and 504)."""
+
+    code = "platform_busy"
+    default_fix = "Run the same command again in a few minutes; the platform's status page may say more."
 
 
 class DeliveryError(LorryError):
@@ -301,16 +440,42 @@ class BaseNotServed(DeliveryError):
     )
 
 
+class KeyMissing(DeliveryError):
+    """The route needs a key of the platform, and none is set."""
+
+    code = "key_missing"
+    default_fix = "Set TOGETHER_API_KEY, or add `--rehearse` to do the same on the embedded engine."
+
+
+class PriceNotAccepted(DeliveryError):
+    """What was asked for would bill, and nobody agreed to the price."""
+
+    code = "price_not_accepted"
+    default_fix = "Add `--yes` to agree to the price that is named."
+
+
 class RevisionRejected(DeliveryError):
     """The platform validated the uploaded files and refused them."""
 
     code = "revision_rejected"
 
 
+class ImportFailed(DeliveryError):
+    """The platform could not fetch the files from where they lie."""
+
+    code = "import_failed"
+
+
 class DeploymentFailed(DeliveryError):
     """The platform could not bring the deployment up."""
 
     code = "deployment_failed"
+
+
+class DeploymentStalled(DeploymentFailed):
+    """The deployment makes no progress any more."""
+
+    code = "deployment_stalled"
 
 
 class ProofNoEffect(DeliveryError):

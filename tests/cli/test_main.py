@@ -39,7 +39,7 @@ def test_json_errors_are_one_document(arguments: list[str], capsys: pytest.Captu
     said = capsys.readouterr()
     error = json.loads(said.out)["error"]
     assert said.err == ""
-    assert set(error) == {"code", "message", "fix", "retryable", "evidence"}
+    assert set(error) == {"code", "message", "fix", "retryable", "pays", "evidence"}
 
 
 def test_a_missing_path_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
+
+#: Of the difference of two pictures: the mean over all pixels and channels, in 8-bit levels.
+PICTURE_UNIT = "of 255 levels"
+#: Of the difference of two texts: the share of words that one has and the other has not.
+TEXT_UNIT = "% of the words"
+
 
 class PlacementState(StrEnum):
     """The states of a placement; `sentence` says each in words."""
@@ -37,15 +44,18 @@ class Proof:
     """Evidence that the adapter acts: one prompt and seed, with it and without it.
 
     Attributes:
-        prompt: The prompt of all three pictures.
-        seed: Their seed.
-        scale: Strength of the adapter in the second picture.
-        difference: Mean absolute difference with and without the adapter, in 8-bit levels (0 to 255).
-        noise: The same measure between two pictures without it.
+        prompt: The prompt of everything that was compared.
+        seed: Its seed.
+        scale: Strength of the adapter where it acts.
+        difference: How much the answers with and without it differ, in `unit`.
+        noise: The same measure between two answers without it.
         threshold: What the difference had to exceed.
         passed: Whether it did.
-        picture_without: Path of the picture at scale 0.
-        picture_with: Path of the picture at `scale`.
+        file_without: Path of the answer without it, a picture or a text; `None` when there was nothing to
+            compare with.
+        file_with: Path of the answer with it.
+        kind: `picture` or `text`.
+        unit: What `difference`, `noise` and `threshold` count.
     """
 
     prompt: str
@@ -55,8 +65,15 @@ class Proof:
     noise: float
     threshold: float
     passed: bool
-    picture_without: str
-    picture_with: str
+    file_without: str | None
+    file_with: str
+    kind: str = "picture"
+    unit: str = PICTURE_UNIT
+
+    @property
+    def compared(self) -> bool:
+        """Whether there was an answer without the adapter to compare with."""
+        return self.file_without is not None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the proof as JSON values."""
@@ -65,7 +82,23 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class ProviderIds:
-    """What a platform calls the things that belong to one placement; `None` until each exists."""
+    """What a platform calls the things that belong to one placement; `None` until each exists.
+
+    Attributes:
+        model: The model record.
+        revision: The uploaded files.
+        endpoint: The address, by id.
+        endpoint_name: The address, as requests name it.
+        deployment: The replicas.
+        adapter_name: The adapter, as requests name it.
+        attachment: The adapter on a deployment that others share.
+        base_name: What answers without the adapter.
+        job: The import of the files, or the legacy upload job.
+        container: The dedicated container.
+        address: Where the platform fetches the adapter from with each request.
+        hub_repo: The repository on the Hub.
+        hub_commit: Its commit.
+    """
 
     model: str | None = None
     revision: str | None = None
@@ -73,6 +106,11 @@ class ProviderIds:
     endpoint_name: str | None = None
     deployment: str | None = None
     adapter_name: str | None = None
+    attachment: str | None = None
+    base_name: str | None = None
+    job: str | None = None
+    container: str | None = None
+    address: str | None = None
     hub_repo: str | None = None
     hub_commit: str | None = None
 
@@ -90,6 +128,8 @@ class Placement:
         proof: Evidence of the effect, once proved.
         error: The error's data when `state` is failed.
         updated_at: Time of the last change, UTC.
+        rehearsal: Whether the embedded engine plays the platform.
+        options: What was asked for beyond the defaults (`lorry.model.options.ShipOptions`).
     """
 
     model: str
@@ -100,6 +140,8 @@ class Placement:
     proof: Proof | None
     error: dict[str, Any] | None
     updated_at: datetime
+    rehearsal: bool = False
+    options: ShipOptions = DEFAULT_OPTIONS
 
     def as_dict(self) -> dict[str, Any]:
         """Give the placement as JSON values."""
@@ -119,6 +161,7 @@ class TrainedModel:
         trigger: Its trigger word, if any.
         modules: Base layers that it is expected to change.
         created_at: When Lorry first saw it, UTC.
+        kind: `image-lora`, `text-lora` or `checkpoint`.
     """
 
     name: str
@@ -129,6 +172,7 @@ class TrainedModel:
     trigger: str | None
     modules: int
     created_at: datetime
+    kind: str = "image-lora"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the model as JSON values."""
