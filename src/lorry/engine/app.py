@@ -13,27 +13,36 @@ from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
 from lorry.engine.inference.images import Images
-from lorry.engine.inference.loras import Loras
-from lorry.engine.inference.pictures import Album
-from lorry.engine.inference.targets import Targets
 from lorry.engine.renderers.port import Renderer
-from lorry.engine.repositories import Repositories
+from lorry.engine.services import Services, assemble
 from lorry.engine.serving import Serving
 from lorry.engine.together import adapters, catalog, identity
 from lorry.engine.together.analytics import Analytics
-from lorry.engine.together.deployment_requests import Pins
-from lorry.engine.together.deployments import Deployments
 from lorry.engine.together.downloads import Downloads
-from lorry.engine.together.endpoints import Endpoints
-from lorry.engine.together.events import Events
-from lorry.engine.together.lifecycle import Lifecycle
-from lorry.engine.together.models import Models
 from lorry.engine.together.records import Shelves
-from lorry.engine.together.remote_uploads import RemoteUploads
 from lorry.engine.together.revision_lists import RevisionLists
-from lorry.engine.together.revisions import Check, Revisions
+from lorry.engine.together.revisions import Check
 from lorry.engine.together.uploads import Uploads
 from lorry.engine.works import Works
+
+#: What answers at Together's addresses, in the order in which an address is looked up.
+ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
+    lambda its: identity.router(its.works.config),
+    lambda its: catalog.router(its.works.config),
+    # `models/upload…` has to be found before `models/{id}`.
+    lambda its: Uploads(its.works, its.shelves, its.models, its.revisions).router(),
+    lambda its: its.remote_uploads.router(),
+    lambda its: Downloads(its.works, its.shelves, its.models, its.revisions).router(),
+    lambda its: its.models.router(),
+    lambda its: RevisionLists(its.works.config, its.models, its.revisions, its.remote_uploads).router(),
+    lambda its: its.endpoints.router(),
+    lambda its: Analytics(its.works, its.shelves, its.endpoints).router(),
+    lambda its: its.deployments.router(),
+    lambda its: adapters.router(its.works.config),
+    lambda its: Images(its.works, its.shelves, its.targets, its.loras, its.serving, its.album).router(),
+    lambda its: inference_models.router(its.works.config),
+    lambda its: its.album.router(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Engine:
     works: Works
     shelves: Shelves
     serving: Serving
-    repositories: Repositories
+    repositories: Storage
 
 
 def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> Engine:
@@ -55,67 +64,32 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
         open_renderer: Opens what it draws with, when it is first needed.
         check: Validates uploaded files for a base model.
     """
-    shelves = Shelves(works.documents)
-    serving = Serving(open_renderer)
-    repositories = Storage(works)
+    its = assemble(works, Serving(open_renderer), check)
     app = FastAPI(
         title="Lorry engine",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=_lifespan(works, serving),
+        lifespan=_lifespan(its),
     )
     api_errors.install(app)
-    for router in _together(works, shelves, serving, repositories, check):
-        app.include_router(router)
+    for make in ROUTERS:
+        app.include_router(make(its))
     app.add_api_route("/health", _health, methods=["GET"], response_model=None)
     # Last, for the addresses of repositories (`/owner/name/…`) would hide the others.
-    app.include_router(hub.router(repositories))
-    return Engine(app, works, shelves, serving, repositories)
-
-
-def _together(
-    works: Works, shelves: Shelves, serving: Serving, repositories: Storage, check: Check
-) -> list[APIRouter]:
-    config = works.config
-    revisions = Revisions(works, shelves, check)
-    models = Models(works, shelves, revisions)
-    remote_uploads = RemoteUploads(works, shelves, models, revisions, repositories)
-    events = Events(works, shelves)
-    lifecycle = Lifecycle(works, shelves, revisions, serving, events)
-    deployments = Deployments(works, shelves, Pins(models, revisions), lifecycle, events)
-    endpoints = Endpoints(works, shelves, deployments, events)
-    album = Album(works.pictures)
-    targets = Targets(shelves, endpoints, deployments, lifecycle)
-    loras = Loras(works, models, revisions, repositories)
-    return [
-        identity.router(config),
-        catalog.router(config),
-        # `models/upload…` has to be found before `models/{id}`.
-        Uploads(works, shelves, models, revisions).router(),
-        remote_uploads.router(),
-        Downloads(works, shelves, models, revisions).router(),
-        models.router(),
-        RevisionLists(config, models, revisions, remote_uploads).router(),
-        endpoints.router(),
-        Analytics(works, shelves, endpoints).router(),
-        deployments.router(),
-        adapters.router(config),
-        Images(works, shelves, targets, loras, serving, album).router(),
-        inference_models.router(config),
-        album.router(),
-    ]
+    app.include_router(hub.router(its.repositories))
+    return Engine(app, works, its.shelves, its.serving, its.repositories)
 
 
 async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def _lifespan(works: Works, serving: Serving) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(its: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        serving.close()
-        works.close()
+        its.serving.close()
+        its.works.close()
 
     return lifespan
