@@ -19,7 +19,7 @@ FLOORS = (
     ("errors", "model"),
     ("daemon_thread", "publication", "settings", "weights"),
     ("journal",),
-    ("delivery", "generation", "spend", "training"),
+    ("container", "delivery", "generation", "spend", "training"),
     ("platforms", "hub", "store", "engine"),
     ("wiring",),
     ("api",),
