@@ -90,6 +90,11 @@ def _qwen3(size: str, *numbers: int) -> Kind:
     )
 
 
+def _smollm2(size: str, *numbers: int) -> Kind:
+    names = dict.fromkeys((f"SmolLM2-{size}", f"SmolLM2-{size}-Instruct"), APACHE)
+    return Kind(f"SmolLM2 {size}", "LlamaForCausalLM", _numbers(*numbers), _of("HuggingFaceTB", names))
+
+
 def _gemma2(size: str, *numbers: int) -> Kind:
     names = dict.fromkeys((f"gemma-2-{size}", f"gemma-2-{size}-it"), GEMMA)
     *most, head = numbers
@@ -172,6 +177,9 @@ KINDS = (
         _numbers(3072, 8192, 28, 24, 8, 128256, head=128),
         _of("meta-llama", {"Llama-3.2-3B": LLAMA32, "Llama-3.2-3B-Instruct": LLAMA32}),
     ),
+    _smollm2("135M", 576, 1536, 30, 9, 3, 49152),
+    _smollm2("360M", 960, 2560, 32, 15, 5, 49152),
+    _smollm2("1.7B", 2048, 8192, 24, 32, 32, 49152),
     _qwen25("0.5B", APACHE, 896, 4864, 24, 14, 2, 151936),
     _qwen25("1.5B", APACHE, 1536, 8960, 28, 12, 2, 151936),
     _qwen25("3B", QWEN_RESEARCH, 2048, 11008, 36, 16, 2, 151936),

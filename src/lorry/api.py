@@ -8,10 +8,13 @@ from types import TracebackType
 from typing import Self
 
 from lorry.delivery.ports import Journal
+from lorry.delivery.service import Agree
 from lorry.errors import ModelNotFound
 from lorry.model.events import Event
+from lorry.model.forecast import Forecast
 from lorry.model.generation import Generation
 from lorry.model.names import parse_name
+from lorry.model.options import DEFAULT_OPTIONS, ShipOptions, Wish
 from lorry.model.placement import Placement, ShippedModel
 from lorry.model.report import WeightsReport
 from lorry.model.verdict import Verdict
@@ -102,13 +105,26 @@ class Lorry:
         report = await self.check(source, base=base)
         return tuple(judge(report, profile) for profile in profiles)
 
-    async def ship(self, source: str | Path, name: str) -> Placement:
-        """Bring a LoRA to its platform and prove that it acts; goes on where an earlier attempt stood.
+    async def ship(
+        self,
+        source: str | Path,
+        name: str,
+        *,
+        route: str = "local",
+        rehearse: bool | None = None,
+        options: ShipOptions = DEFAULT_OPTIONS,
+        agree: Agree | None = None,
+    ) -> Placement:
+        """Bring a model to a platform, and prove that it acts; goes on where an earlier attempt stood.
 
         Args:
             source: A .safetensors file, or what holds it, as `check` takes it. What the platform does not
                 take as it is goes there converted, when a conversion without loss is all it needs.
             name: What the model is called from now on.
+            route: One of `lorry.platforms.profiles.ROUTES`.
+            rehearse: Whether the embedded engine plays the platform; as set when omitted.
+            options: Choices beyond the route's defaults.
+            agree: Asked before something is started that bills; nothing of the kind is started when omitted.
 
         Returns:
             Where it is, with the proof.
@@ -117,7 +133,41 @@ class Lorry:
             LorryError: Any of the tree in `lorry.errors`; nothing half-made is billed afterwards.
         """
         deliveries = await self._house.deliveries()
-        return await deliveries.ship(source, parse_name(name))
+        return await deliveries.ship(source, parse_name(name), self._wish(route, rehearse, options), agree)
+
+    async def forecast(
+        self,
+        source: str | Path,
+        name: str,
+        routes: Iterable[str] = (),
+        *,
+        rehearse: bool | None = None,
+        options: ShipOptions = DEFAULT_OPTIONS,
+    ) -> tuple[Forecast, ...]:
+        """Say for each route what shipping would do, cost and meet; make nothing.
+
+        Args:
+            source: As for `ship`.
+            name: As for `ship`.
+            routes: Which routes; all when empty.
+            rehearse: As for `ship`.
+            options: As for `ship`.
+
+        Raises:
+            SourceNotFound: There is no such file or folder.
+            OptionInvalid: A name is no route.
+        """
+        from lorry.platforms.forecasting import forecast_all
+        from lorry.platforms.profiles import ROUTES
+        from lorry.wiring import now
+
+        wishes = [self._wish(route, rehearse, options) for route in tuple(routes) or ROUTES]
+        report = await self.check(source, base=options.base)
+        return await forecast_all(report, parse_name(name), wishes, self._house, now())
+
+    def _wish(self, route: str, rehearse: bool | None, options: ShipOptions) -> Wish:
+        rehearsal = self._house.settings.rehearse if rehearse is None else rehearse
+        return Wish(route, rehearsal and route != "local", options)
 
     async def resume(self, name: str) -> Placement:
         """Go on with a delivery that was interrupted.

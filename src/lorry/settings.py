@@ -24,6 +24,9 @@ ENGINE_PORT = 8765
 #: The public Hub.
 HUB_URL = "https://huggingface.co"
 
+#: Together's API (Together API dossier 2.0).
+TOGETHER_URL = "https://api.together.ai"
+
 RENDERERS = ("onnx", "diffusers")
 
 
@@ -40,6 +43,10 @@ class Settings:
         threads: Threads of the renderer; `None` leaves it to the runtime.
         hub_url: Address of the Hub that an `owner/name` is looked for at.
         hub_token: Token for that Hub, sent to it and to nobody else; never shown or logged.
+        together_url: Address of Together's API, without `/v1`.
+        together_key: Key of Together's API, sent to that address and to nobody else; never shown or logged.
+        together_project: Id of the project there; the platform is asked whose key it is when `None`.
+        rehearse: Whether the embedded engine plays Together: `true` or `false`.
         allow_private_addresses: Whether a link that is checked may lead into a private network or to this
             machine: `true` or `false`. The Hub at `hub_url` may lie there without it.
     """
@@ -51,6 +58,10 @@ class Settings:
     threads: int | None = None
     hub_url: str = HUB_URL
     hub_token: str | None = field(default=None, repr=False)
+    together_url: str = TOGETHER_URL
+    together_key: str | None = field(default=None, repr=False)
+    together_project: str | None = None
+    rehearse: bool = False
     allow_private_addresses: bool = False
 
 
@@ -58,7 +69,13 @@ class Settings:
 VARIABLES = {each.name: f"LORRY_{each.name.upper()}" for each in fields(Settings)}
 
 #: What other programs read for the same, taken where nothing was said to Lorry itself.
-FALLBACKS = {"hub_url": "HF_ENDPOINT", "hub_token": "HF_TOKEN"}
+FALLBACKS = {
+    "hub_url": "HF_ENDPOINT",
+    "hub_token": "HF_TOKEN",
+    "together_url": "TOGETHER_BASE_URL",
+    "together_key": "TOGETHER_API_KEY",
+    "together_project": "TOGETHER_PROJECT_ID",
+}
 
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -144,13 +161,10 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     label, hub = take("hub_url", HUB_URL)
     if not str(hub).startswith(("http://", "https://")):
         problems.append(f"{label} is {hub!r}, which is no http address.")
-    label, token = take("hub_token")
-    token = None if token is None else str(token).strip()
-    if token and not (token.isascii() and token.isprintable() and " " not in token):
-        problems.append(f"{label} holds signs that no token has.")  # never the token itself
-    label, private = take("allow_private_addresses", False)
-    if str(private).lower() not in _TRUTHS:
-        problems.append(f"{label} is {private!r}; it can be true or false.")
+    token = _secret(take("hub_token"), "token", problems)
+    key = _secret(take("together_key"), "key", problems)
+    together = _api_root(take("together_url", TOGETHER_URL), problems)
+    truths = {name: _truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
     return {
         "home": take("home")[1],
         "engine_url": str(url).rstrip("/") if url else None,
@@ -158,6 +172,36 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "renderer": renderer,
         "threads": threads,
         "hub_url": str(hub).rstrip("/"),
-        "hub_token": token or None,
-        "allow_private_addresses": _TRUTHS.get(str(private).lower(), False),
+        "hub_token": token,
+        "together_url": together,
+        "together_key": key,
+        "together_project": take("together_project")[1],
+        **truths,
     }
+
+
+def _secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | None:
+    """Accept a token or a key; what is said of it never repeats it."""
+    label, value = given
+    text = "" if value is None else str(value).strip()
+    if text and not (text.isascii() and text.isprintable() and " " not in text):
+        problems.append(f"{label} holds signs that no {what} has.")
+    return text or None
+
+
+def _api_root(given: tuple[str, Any], problems: list[str]) -> str:
+    """Accept the root of an API; the official client adds `/v1` and `/v2` itself (Together API dossier 8.1)."""
+    label, value = given
+    address = str(value).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        problems.append(f"{label} is {value!r}, which is no http address.")
+    elif address.endswith(("/v1", "/v2")):
+        problems.append(f"{label} is {value!r}; leave {address[-3:]} out, as it is added to each request.")
+    return address
+
+
+def _truth(given: tuple[str, Any], problems: list[str]) -> bool:
+    label, value = given
+    if str(value).lower() not in _TRUTHS:
+        problems.append(f"{label} is {value!r}; it can be true or false.")
+    return _TRUTHS.get(str(value).lower(), False)

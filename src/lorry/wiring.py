@@ -6,14 +6,17 @@ durable runtime or the Hub's client.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lorry.delivery.ports import Journal, Painter, Platform, Publisher
+from lorry.delivery.place import Place
+from lorry.delivery.ports import Journal, Platform, Publisher
 from lorry.model.events import Event
+from lorry.model.placement import Placement
 from lorry.settings import ENGINE_PORT, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +60,8 @@ class House:
     around: Callable[[Journal], Journal] | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: Store | None = None
-    _platform: Platform | None = None
+    _platforms: dict[str, Platform] = field(default_factory=dict)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _deliveries: Deliveries | None = None
 
     async def close(self) -> None:
@@ -72,20 +76,63 @@ class House:
             self._store = await self._stack.enter_async_context(open_store(self.settings.home))
         return self._store
 
-    async def platform(self) -> Platform:
-        """Connect to the platform of the route `local`: the engine, through the client for Together."""
-        if self._platform is None:
-            from lorry.errors import EngineNotRunning
-            from lorry.platforms.together import connect
+    async def place(self, route: str, *, rehearsal: bool) -> Place:
+        """Open a route: its platform, its Hub, and the check that knows it.
 
-            connection = connect(
-                engine_address(self.settings),
-                self.settings.engine_key or _ANY_KEY,
-                route="local",
-                unreachable=EngineNotRunning,
-            )
-            self._platform = await self._stack.enter_async_context(connection)
-        return self._platform
+        Args:
+            route: The route's name.
+            rehearsal: Whether the embedded engine plays the platform.
+
+        Raises:
+            KeyMissing: It needs a key, and none is set.
+            OptionInvalid: There is no such route.
+        """
+        from lorry.platforms.profiles import route_profile
+        from lorry.platforms.shipping import RouteCheck, RouteMender, rehearsed, shared_bases
+
+        profile = route_profile(route)
+        embedded = rehearsal or profile.platform == "local"
+        if embedded:
+            profile = rehearsed(profile)
+        return Place(
+            route=route,
+            platform=await self.platform(embedded=embedded),
+            publisher=self.publisher(embedded=embedded),
+            check=RouteCheck(profile, self.access()),
+            mender=RouteMender(self.access()),
+            rehearsal=rehearsal and route != "local",
+            shared=shared_bases(profile),
+            token=None if embedded else self.settings.hub_token,
+            hub=engine_address(self.settings) if embedded else self.settings.hub_url,
+        )
+
+    async def platform(self, *, embedded: bool) -> Platform:
+        """Connect to Together, or to the embedded engine through the client for Together.
+
+        Args:
+            embedded: Whether to the engine.
+
+        Raises:
+            KeyMissing: Together's key is not set.
+        """
+        settings = self.settings
+        address = engine_address(settings) if embedded else settings.together_url
+        async with self._opening:
+            if address not in self._platforms:
+                from lorry.errors import EngineNotRunning, KeyMissing, Unreachable
+                from lorry.platforms.together import connect
+
+                key = (settings.engine_key or _ANY_KEY) if embedded else settings.together_key
+                if key is None:
+                    raise KeyMissing(f"Shipping to {address} needs a key, and none is set.")
+                connection = connect(
+                    address,
+                    key,
+                    project=None if embedded else settings.together_project,
+                    unreachable=EngineNotRunning if embedded else Unreachable,
+                )
+                self._platforms[address] = await self._stack.enter_async_context(connection)
+        return self._platforms[address]
 
     def access(self) -> Access:
         """Say what may be asked for weights that are not on this machine."""
@@ -94,24 +141,29 @@ class House:
         settings = self.settings
         return Access(settings.hub_url, settings.hub_token, settings.allow_private_addresses)
 
-    def publisher(self) -> Publisher:
-        """Give the client of the Hub: the engine's own Hub on the route `local`."""
-        from lorry.errors import EngineNotRunning
+    def publisher(self, *, embedded: bool) -> Publisher:
+        """Give the client of the Hub: the engine's own Hub, or the one that is set.
+
+        Args:
+            embedded: Whether the engine's own.
+        """
+        from lorry.errors import EngineNotRunning, Unreachable
         from lorry.hub import HubPublisher
 
-        return HubPublisher(
-            engine_address(self.settings),
-            self.settings.engine_key or _ANY_KEY,
-            xet=False,  # the engine speaks the Hub's plain LFS protocol
-            unreachable=EngineNotRunning,
-        )
+        settings = self.settings
+        if embedded:
+            return HubPublisher(
+                engine_address(settings),
+                settings.engine_key or _ANY_KEY,
+                xet=False,  # the engine speaks the Hub's plain LFS protocol
+                unreachable=EngineNotRunning,
+            )
+        return HubPublisher(settings.hub_url, settings.hub_token or "", unreachable=Unreachable)
 
     async def deliveries(self) -> Deliveries:
         """Open the durable runtime of this home."""
         if self._deliveries is None:
             from lorry.delivery import Deliveries
-            from lorry.platforms.profiles import profile
-            from lorry.platforms.shipping import RouteCheck, RouteMender
 
             store = await self.store()
             opened = Deliveries(
@@ -119,26 +171,21 @@ class House:
                 records=store,
                 journal=self.around(store) if self.around else store,
                 intents=store,
-                publisher=self.publisher(),
-                platform=await self.platform(),
+                places=self,
                 now=now,
                 listen=self.listen,
-                check=RouteCheck(profile("local"), self.access()),
-                mender=RouteMender(self.access()),
             )
             self._deliveries = await self._stack.enter_async_context(opened)
         return self._deliveries
 
     async def generations(self) -> Generations:
-        """Open the way of a request for pictures."""
+        """Open the way of a request for pictures or words."""
         from lorry.generation import Generations
 
-        store, platform = await self.store(), await self.platform()
+        async def platform_of(placement: Placement) -> Platform:
+            return await self.platform(embedded=placement.rehearsal or placement.route == "local")
 
-        def painter(_placement: object) -> Painter:
-            return platform.painter
-
-        return Generations(store, painter)
+        return Generations(await self.store(), platform_of)
 
 
 def serve_engine(

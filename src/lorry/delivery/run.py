@@ -9,12 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lorry.delivery.intents import Creation, Found, create_once
+from lorry.delivery.place import Place, Places
 from lorry.delivery.policy import Policy
 from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Records
 from lorry.errors import DiskFull, InternalError, LorryError, NotThere, NotWritable
 from lorry.journal import step_done, step_failed, step_note, step_retrying, step_started
 from lorry.model.events import Event
 from lorry.model.names import provider_name
+from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
 from lorry.model.placement import Placement, TrainedModel
 
 Values = dict[str, Any]
@@ -28,8 +31,7 @@ class World:
     records: Records
     journal: Journal
     intents: Intents
-    publisher: Publisher
-    platform: Platform
+    places: Places
     now: Now
     policy: Policy
     listen: Callable[[Event], None]
@@ -46,9 +48,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A step waits for a state that has not come; `message` is what was seen."""
+    """A step waits for a state that has not come.
+
+    Attributes:
+        message: What was seen, as a sentence.
+        said: The platform's own word for the state.
+    """
 
     message: str
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,20 @@ class Run:
     """One model's way through one workflow: what a step is given to work with."""
 
     world: World
+    place: Place
     model: TrainedModel
     source: str
+    options: ShipOptions = DEFAULT_OPTIONS
+
+    @property
+    def platform(self) -> Platform:
+        """Give the platform of the route."""
+        return self.place.platform
+
+    @property
+    def publisher(self) -> Publisher:
+        """Give the Hub of the route."""
+        return self.place.publisher
 
     @property
     def name(self) -> str:
@@ -81,10 +101,22 @@ class Run:
         await self.world.records.save_placement(changed)
         return changed
 
+    async def save_ids(self, **ids: str | None) -> Placement:
+        """Note what the platform calls something before the step that learned it is done."""
+        return await self.save(ids=replace((await self.placement()).ids, **ids))
+
     async def tell(self, event: Event) -> None:
         """Write an event durably, then say it to whoever listens."""
         await self.world.journal.write(event)
         self.world.listen(event)
+
+    async def create(self, creation: Creation[Found], step: str) -> Found:
+        """Bring a thing into being exactly once, and tell the journal (`intents.create_once`)."""
+
+        async def note(action: str, message: str, data: Mapping[str, Any]) -> None:
+            await self.note(step, action, message, data)
+
+        return await create_once(creation, self.world.intents, note)
 
     async def note(self, step: str, action: str, message: str, data: Mapping[str, Any] | None = None) -> None:
         """Tell something that happens within a step."""
@@ -92,13 +124,23 @@ class Run:
         await self.tell(step_note(self.model.name, self.source, step, action, message, at, data))
 
 
+def always(_: Run) -> bool:
+    """Have a step in every delivery."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A named step: `doing` is said when it begins, `act` does it once."""
+    """A named step: `doing` is said when it begins, `act` does it once.
+
+    `when` says whether a delivery has this step at all; it may look at nothing but the model and its options,
+    as its answer must come out the same when the workflow runs again.
+    """
 
     name: str
     doing: str
     act: Callable[[Run], Awaitable[Done | Pending]]
+    when: Callable[[Run], bool] = always
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +200,8 @@ async def _ended_well(step: Step, run: Run, progress: Progress, outcome: Done) -
         await run.save(step=step.name, ids=replace(placement.ids, **outcome.ids))
     began = datetime.fromisoformat(progress.began)
     at = run.world.now()
-    await run.tell(step_done(run.model.name, run.source, step.name, outcome.message, at, began, outcome.data))
+    data = {**outcome.data, "route": run.place.route}
+    await run.tell(step_done(run.model.name, run.source, step.name, outcome.message, at, began, data))
 
 
 async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -> Values:
@@ -174,7 +217,7 @@ async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -
         )
         return await _failed(step, run, replace(progress, failures=policy.tries), error)
     if outcome.message != progress.seen:
-        await run.note(step.name, "state", outcome.message)
+        await run.note(step.name, "state", outcome.message, {"said": outcome.said} if outcome.said else None)
     pause = min(policy.pause(progress.looks + 1), max(limit - progress.waited, 0.001))
     after = replace(
         progress,

@@ -103,7 +103,7 @@ async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
             return _complete(_named(copy.report, report)), f"{'; '.join(copy.steps)}."
 
         report = await _look(_CONVERT, "Making a copy that the route takes.", name, eyes, looks, convert)
-    return Seen(_model(report.summary, name, looks[-1].ended), tuple(looks))
+    return Seen(model_of(report.summary, name, looks[-1].ended), tuple(looks))
 
 
 async def _look(
@@ -167,7 +167,14 @@ def _named(copy: WeightsReport, original: WeightsReport) -> WeightsReport:
     )
 
 
-def _model(summary: WeightsSummary, name: str, at: datetime) -> TrainedModel:
+def model_of(summary: WeightsSummary, name: str, at: datetime) -> TrainedModel:
+    """Give a model as its files tell of it.
+
+    Args:
+        summary: What the check found.
+        name: Lorry's name for it.
+        at: When it was seen, UTC.
+    """
     return TrainedModel(
         name=name,
         source=str(Path(summary.file).absolute()),
@@ -177,6 +184,7 @@ def _model(summary: WeightsSummary, name: str, at: datetime) -> TrainedModel:
         trigger=summary.trigger,
         modules=summary.modules,
         created_at=at,
+        kind=summary.kind or "image-lora",
     )
 
 

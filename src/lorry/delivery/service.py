@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +11,30 @@ from typing import Any
 
 from lorry.delivery.durable import Runtime, fault
 from lorry.delivery.lock import hold_home
-from lorry.delivery.mending import Check, Leave, Mender
+from lorry.delivery.place import Place, Places
 from lorry.delivery.policy import Course, Policy, course
-from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Records
+from lorry.delivery.ports import Intents, Journal, Now, Records
+from lorry.delivery.routes import plan_of
 from lorry.delivery.run import Run, Values, World
 from lorry.delivery.seen import Eyes, Seen, look_at
 from lorry.delivery.source import verify_source
-from lorry.delivery.steps import servable_base, still_serves
 from lorry.delivery.workflow import DELIVERY, Workflows
-from lorry.errors import DeliveryError, ModelNotFound, NameTaken, NothingToResume, error_from
+from lorry.errors import (
+    DeliveryError,
+    ModelNotFound,
+    NameTaken,
+    NothingToResume,
+    PriceNotAccepted,
+    error_from,
+)
 from lorry.model.events import Event
+from lorry.model.forecast import Price
 from lorry.model.names import parse_name
+from lorry.model.options import Wish
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
-from lorry.model.report import WeightsReport
+
+#: Asked before anything is made that bills; gives whether to go on.
+Agree = Callable[[Price], Awaitable[bool]]
 
 
 class Deliveries:
@@ -37,13 +48,10 @@ class Deliveries:
         records: Models and placements.
         journal: Where every event is written; a decorator around one works too.
         intents: What is about to be created.
-        publisher: The Hub.
-        platform: Where models go.
+        places: Opens routes.
         now: The time, UTC.
         policy: How long to wait and how often to try.
         listen: Hears every event as it happens; must not raise or block.
-        check: Reads and judges a model's files; `lorry.weights.check` when omitted.
-        mender: Converts files that the route does not take as they are; nothing is converted when omitted.
 
     Raises:
         HomeBusy: On entering, when another process delivers in this home.
@@ -57,19 +65,13 @@ class Deliveries:
         records: Records,
         journal: Journal,
         intents: Intents,
-        publisher: Publisher,
-        platform: Platform,
+        places: Places,
         now: Now,
         policy: Policy | None = None,
         listen: Callable[[Event], None] | None = None,
-        check: Check | None = None,
-        mender: Mender | None = None,
     ) -> None:
-        self._world = World(
-            home, records, journal, intents, publisher, platform, now, policy or Policy(), listen or _deaf
-        )
-        self._eyes = Eyes(check or _check, mender or Leave(), home, now, self._world.listen, DELIVERY)
-        workflows = Workflows(self._world, self._eyes.check)
+        self._world = World(home, records, journal, intents, places, now, policy or Policy(), listen or _deaf)
+        workflows = Workflows(self._world)
         self._runtime = Runtime(home, {"ship": workflows.ship, "retire": workflows.retire})
         self._open = AsyncExitStack()
         self._turns: dict[str, asyncio.Lock] = {}
@@ -85,12 +87,16 @@ class Deliveries:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def ship(self, source: str | Path, name: str) -> Placement:
+    async def ship(
+        self, source: str | Path, name: str, wish: Wish | None = None, agree: Agree | None = None
+    ) -> Placement:
         """Take a model's files to a ready placement, or go on where an earlier call was stopped.
 
         Args:
             source: A .safetensors file, or what holds it: a folder, an archive, a Hub repository, an address.
             name: Lorry's name for the model.
+            wish: Where it shall go; to the embedded engine when omitted.
+            agree: Asked when something would be made that bills; nothing of the kind is made when omitted.
 
         Returns:
             The ready placement; at once when these files are ready under this name already and the platform
@@ -99,14 +105,17 @@ class Deliveries:
         Raises:
             NameInvalid: The name breaks the rules.
             WeightsRejected: The check found errors; nothing was created anywhere.
-            NameTaken: The name belongs to other files, or is being removed.
+            NameTaken: The name belongs to other files, to another route, or is being removed.
+            PriceNotAccepted: It would bill, and nobody agreed.
             PlatformError: The platform refused, or failed for longer than the policy allows.
             DeliveryError: The delivery ended; the same error is in the placement.
         """
         parse_name(name)
-        seen = await self._look_at(source, name)
+        wanted = wish or Wish()
+        place = await self._world.places.place(wanted.route, rehearsal=wanted.rehearsal)
+        seen = await self._look_at(source, name, place)
         async with self._turn(name):
-            task = await self._begin(seen)
+            task = await self._begin(seen, wanted, place, agree)
         return await self._outcome(name, task)
 
     async def resume(self, name: str) -> Placement:
@@ -129,10 +138,13 @@ class Deliveries:
             placement = await self._world.records.placement(name)
             if placement and placement.state in (PlacementState.READY, PlacementState.RETIRING):
                 raise _nothing_to_resume(placement)
+            wish = _wish_of(placement)
+            place = await self._world.places.place(wish.route, rehearsal=wish.rehearsal)
             if placement and placement.state is PlacementState.DELIVERING:
-                task = await self._go_on(model, placement)
+                task = await self._go_on(model, placement, place)
             else:
-                task = await self._begin_anew(await self._look_again(model), model, placement)
+                seen = await self._look_again(model, place)
+                task = await self._begin_anew(seen, model, placement, wish, place, _agreed_before)
         return await self._outcome(name, task)
 
     async def retire(self, name: str) -> None:
@@ -153,7 +165,9 @@ class Deliveries:
 
     # Beginning
 
-    async def _begin(self, seen: Seen) -> asyncio.Task[Values] | None:
+    async def _begin(
+        self, seen: Seen, wish: Wish, place: Place, agree: Agree | None
+    ) -> asyncio.Task[Values] | None:
         name = seen.model.name
         known = await self._world.records.model(name)
         placement = await self._world.records.placement(name)
@@ -161,46 +175,71 @@ class Deliveries:
             case Course.TAKEN | Course.BEING_REMOVED as taken:
                 raise _name_taken(name, taken)
             case Course.NOTHING_TO_DO:
-                run = self._run_of(seen.model, DELIVERY)
-                if await still_serves(run):
+                self._require_same(placement, wish)
+                run = self._run_of(seen.model, place, wish)
+                if await plan_of(place.route, seen.model.kind).serves(run):
                     await run.note("ready", "state", f"{name} is ready already.")
                     return None
-                await run.note(
-                    "ready", "state", f"The platform has no running deployment of {name} any more."
-                )
-                return await self._begin_anew(seen, known, placement)
+                await run.note("ready", "state", f"The platform does not run {name} any more.")
+                return await self._begin_anew(seen, known, placement, wish, place, agree)
             case Course.GO_ON:
-                return await self._go_on(known or seen.model, placement)
+                self._require_same(placement, wish)
+                return await self._go_on(known or seen.model, placement, place)
             case Course.BEGIN | Course.BEGIN_AGAIN:
-                return await self._begin_anew(seen, known, placement)
+                if placement is not None and placement.ids != ProviderIds():
+                    self._require_same(placement, wish)  # what was made on the other route must not be lost
+                return await self._begin_anew(seen, known, placement, wish, place, agree)
+
+    def _require_same(self, placement: Placement | None, wish: Wish) -> None:
+        if placement is None or (placement.route, placement.rehearsal) == (wish.route, wish.rehearsal):
+            return
+        played = " as a rehearsal" if placement.rehearsal else ""
+        raise NameTaken(
+            f"{placement.model} is on the route {placement.route}{played} already.",
+            fix=f"Choose another `--name`, or run `lorry retire {placement.model}` first.",
+            evidence={"model": placement.model, "route": placement.route, "rehearsal": placement.rehearsal},
+        )
 
     async def _begin_anew(
-        self, seen: Seen, known: TrainedModel | None, placement: Placement | None
+        self,
+        seen: Seen,
+        known: TrainedModel | None,
+        placement: Placement | None,
+        wish: Wish,
+        place: Place,
+        agree: Agree | None,
     ) -> asyncio.Task[Values]:
         if known is not None:
             seen = replace(seen, model=replace(seen.model, created_at=known.created_at))
         # Says that nobody answers, or that a key is wrong, before anything is made anywhere.
-        await servable_base(self._run_of(seen.model, DELIVERY))
+        plan = plan_of(place.route, seen.model.kind)
+        price = await plan.begin(self._run_of(seen.model, place, wish))
+        await _require_agreement(price, agree)
         name = seen.model.name
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
         await self._world.records.save_model(seen.model)
-        await self._put(
-            seen.model, placement, state=PlacementState.DELIVERING, step=None, proof=None, error=None
-        )
-        self._running[name] = await self._runtime.start("ship", f"ship:{name}:", seen.as_values())
+        changes = {"state": PlacementState.DELIVERING, "step": None, "proof": None, "error": None}
+        asked = {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options}
+        await self._put(seen.model, placement, wish, **changes, **asked)
+        values = {**seen.as_values(), **_as_values(wish)}
+        self._running[name] = await self._runtime.start("ship", f"ship:{name}:", values)
         return self._running[name]
 
-    async def _go_on(self, model: TrainedModel, placement: Placement | None) -> asyncio.Task[Values]:
+    async def _go_on(
+        self, model: TrainedModel, placement: Placement | None, place: Place
+    ) -> asyncio.Task[Values]:
         name = model.name
         running = self._running.get(name)
         if running is not None and not running.done():
             return running
+        wish = _wish_of(placement)
         stopped = await self._runtime.unfinished(f"ship:{name}:")
         if not stopped:  # killed before its workflow began
-            return await self._begin_anew(await self._look_again(model), model, placement)
+            seen = await self._look_again(model, place)
+            return await self._begin_anew(seen, model, placement, wish, place, _agreed_before)
         if placement is None or placement.ids.revision is None:
             await verify_source(model)
-        await self._run_of(model, DELIVERY).note("resume", "state", "Going on where it was stopped.")
+        await self._run_of(model, place, wish).note("resume", "state", "Going on where it was stopped.")
         self._running[name] = await self._runtime.resume(stopped[-1])
         return self._running[name]
 
@@ -212,16 +251,20 @@ class Deliveries:
         if stopped and (model is None or retiring):  # without a model: killed right after forgetting it
             return await self._runtime.resume(stopped[-1])
         model = await self._known(name)
+        wish = _wish_of(placement)
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
-        await self._put(model, placement, state=PlacementState.RETIRING, error=None)
-        return await self._runtime.start("retire", f"retire:{name}:", {"model": model.as_dict()})
+        await self._put(model, placement, wish, state=PlacementState.RETIRING, error=None)
+        values = {"model": model.as_dict(), **_as_values(wish)}
+        return await self._runtime.start("retire", f"retire:{name}:", values)
 
-    async def _look_at(self, source: str | Path, name: str) -> Seen:
-        return await look_at(source, name, self._eyes)
+    async def _look_at(self, source: str | Path, name: str, place: Place) -> Seen:
+        world = self._world
+        eyes = Eyes(place.check, place.mender, world.home, world.now, world.listen, DELIVERY)
+        return await look_at(source, name, eyes)
 
-    async def _look_again(self, model: TrainedModel) -> Seen:
+    async def _look_again(self, model: TrainedModel, place: Place) -> Seen:
         await verify_source(model)
-        return await self._look_at(Path(model.source), model.name)
+        return await self._look_at(Path(model.source), model.name, place)
 
     async def _known(self, name: str) -> TrainedModel:
         model = await self._world.records.model(name)
@@ -229,15 +272,17 @@ class Deliveries:
             raise ModelNotFound(f"No model is named {name}.", evidence={"model": name})
         return model
 
-    async def _put(self, model: TrainedModel, placement: Placement | None, **changes: Any) -> None:
-        now, route = self._world.now(), self._world.platform.route
+    async def _put(
+        self, model: TrainedModel, placement: Placement | None, wish: Wish, **changes: Any
+    ) -> None:
+        now = self._world.now()
         present = placement or Placement(
-            model.name, route, PlacementState.DELIVERING, None, ProviderIds(), None, None, now
+            model.name, wish.route, PlacementState.DELIVERING, None, ProviderIds(), None, None, now
         )
         await self._world.records.save_placement(replace(present, **changes, updated_at=now))
 
-    def _run_of(self, model: TrainedModel, speaker: str) -> Run:
-        return Run(self._world, model, speaker)
+    def _run_of(self, model: TrainedModel, place: Place, wish: Wish) -> Run:
+        return Run(self._world, place, model, DELIVERY, wish.options)
 
     # Ending
 
@@ -288,10 +333,27 @@ def _name_taken(name: str, why: Course) -> NameTaken:
     return NameTaken(message, fix=fix, evidence={"model": name})
 
 
-def _check(source: str | Path) -> WeightsReport:
-    from lorry.weights import check
+def _wish_of(placement: Placement | None) -> Wish:
+    return Wish(placement.route, placement.rehearsal, placement.options) if placement else Wish()
 
-    return check(source)
+
+def _as_values(wish: Wish) -> Values:
+    return {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options.given()}
+
+
+async def _agreed_before(_: Price) -> bool:
+    """Agree to what was agreed to when the model was shipped first."""
+    return True
+
+
+async def _require_agreement(price: Price | None, agree: Agree | None) -> None:
+    if price is None or price.cents == 0 or (agree is not None and await agree(price)):
+        return
+    note = f" ({price.note})" if price.note else ""
+    raise PriceNotAccepted(
+        f"This starts something that bills: {price.sentence}{note}.",
+        evidence={"cents": price.cents, "per": price.per, "source": price.source},
+    )
 
 
 def _deaf(_: Event) -> None:

@@ -54,6 +54,28 @@ def require_options(
         )
 
 
+def require_only_words(*, steps: int | None, size: int | None, scale: float | None, count: int) -> None:
+    """Refuse what makes no difference to a model that answers in words.
+
+    Args:
+        steps: Denoising steps.
+        size: Edge in pixels.
+        scale: Strength of the adapter.
+        count: Number of answers.
+
+    Raises:
+        OptionInvalid: Names every option that was given.
+    """
+    asked = {"steps": steps, "size": size, "scale": scale, "count": count if count != 1 else None}
+    given = [name for name, value in asked.items() if value is not None]
+    if given:
+        raise OptionInvalid(
+            f"The model answers in words, and {', '.join(given)} is for pictures.",
+            fix="Leave it out.",
+            evidence={"problems": given},
+        )
+
+
 def _problems(
     prompt: str, seed: int | None, steps: int | None, size: int | None, scale: float | None, count: int
 ) -> Iterator[str]:

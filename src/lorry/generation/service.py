@@ -1,16 +1,16 @@
-"""A request's way: the model's placement, the prompt with its trigger word, the pictures."""
+"""A request's way: the model's placement, the prompt with its trigger word, the pictures or the words."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lorry.errors import ModelNotFound, NotReady
-from lorry.generation.options import MAX_SEED, require_options
+from lorry.generation.options import MAX_SEED, require_only_words, require_options
 from lorry.generation.prompt import with_trigger
-from lorry.model.generation import Generation, Picture, PictureOrder
+from lorry.model.generation import Generation, LoraUse, Picture, PictureOrder, TextOrder, Words
 from lorry.model.placement import Placement, PlacementState, TrainedModel
 
 
@@ -31,12 +31,31 @@ class Draws(Protocol):
         """Draw the ordered pictures, in order of their seeds."""
 
 
+class Writes(Protocol):
+    """Whoever answers in words at a platform."""
+
+    async def write(self, order: TextOrder) -> Words:
+        """Give the answer to a prompt."""
+
+
+class Answers(Protocol):
+    """A platform, as far as a request needs it."""
+
+    @property
+    def painter(self) -> Draws:
+        """Who draws."""
+
+    @property
+    def writer(self) -> Writes:
+        """Who writes."""
+
+
 class Generations:
-    """Generates pictures with models that are ready.
+    """Generates with models that are ready.
 
     Args:
         records: What is known.
-        painter_of: Gives who draws for a placement.
+        platform_of: Gives the platform of a placement.
         clock: Seconds that only grow; measures how long a request took.
         draw: Gives a whole number from 0 to below its argument; chooses the seed when none was asked for.
     """
@@ -44,13 +63,13 @@ class Generations:
     def __init__(
         self,
         records: Placements,
-        painter_of: Callable[[Placement], Draws],
+        platform_of: Callable[[Placement], Awaitable[Answers]],
         *,
         clock: Callable[[], float] = time.perf_counter,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._records = records
-        self._painter_of = painter_of
+        self._platform_of = platform_of
         self._clock = clock
         self._draw = draw
 
@@ -85,12 +104,23 @@ class Generations:
         require_options(prompt=prompt, seed=seed, steps=steps, size=size, scale=scale, count=count)
         known, placement = await self._ready(model)
         text, added = with_trigger(prompt, known.trigger)
+        if known.kind != "image-lora":
+            require_only_words(steps=steps, size=size, scale=scale, count=count)
+            return await self._write(placement, text, added, seed)
         start = self._draw(MAX_SEED + 2 - count) if seed is None else seed
-        target, adapter = placement.ids.endpoint_name or "", placement.ids.adapter_name
-        order = PictureOrder(target, text, start, steps, size, count, adapter, scale)
+        order = picture_order(placement, text, start, steps, size, count, scale)
         began = self._clock()
-        pictures = await self._painter_of(placement).paint(order)
+        pictures = await (await self._platform_of(placement)).painter.paint(order)
         return Generation(model, text, added, placement.route, pictures, self._clock() - began)
+
+    async def _write(self, placement: Placement, text: str, added: bool, seed: int | None) -> Generation:
+        ids = placement.ids
+        target = (ids.adapter_name if ids.attachment else None) or ids.endpoint_name or ""
+        order = TextOrder(target, text, seed=seed)
+        began = self._clock()
+        words = await (await self._platform_of(placement)).writer.write(order)
+        took = self._clock() - began
+        return Generation(placement.model, text, added, placement.route, (), took, words)
 
     async def _ready(self, name: str) -> tuple[TrainedModel, Placement]:
         known = await self._records.model(name)
@@ -103,9 +133,42 @@ class Generations:
                 fix=f"Run `lorry resume {name}` to bring it to its platform.",
                 evidence={"model": name, "state": None},
             )
-        if placement.state is not PlacementState.READY or not placement.ids.endpoint_name:
+        if placement.state is not PlacementState.READY or not _answers(placement):
             raise _not_ready(name, placement)
         return known, placement
+
+
+def picture_order(
+    placement: Placement,
+    prompt: str,
+    seed: int,
+    steps: int | None,
+    size: int | None,
+    count: int,
+    scale: float | None,
+) -> PictureOrder:
+    """Give the order for pictures of a placement: by its endpoint, or by its address on a shared base.
+
+    Args:
+        placement: Where the model is.
+        prompt: The text, trigger word included.
+        seed: Of the first picture.
+        steps: Denoising steps.
+        size: Edge in pixels.
+        count: Number of pictures.
+        scale: Strength of the adapter; as deployed when `None`.
+    """
+    ids = placement.ids
+    if ids.address is None:
+        return PictureOrder(
+            ids.endpoint_name or "", prompt, seed, steps, size, count, ids.adapter_name, scale
+        )
+    loras = (LoraUse(ids.address, 1.0 if scale is None else scale),)
+    return PictureOrder(ids.base_name or "", prompt, seed, steps, size, count, loras=loras)
+
+
+def _answers(placement: Placement) -> bool:
+    return bool(placement.ids.endpoint_name or placement.ids.base_name)
 
 
 def _not_ready(name: str, placement: Placement) -> NotReady:
@@ -120,7 +183,7 @@ def _not_ready(name: str, placement: Placement) -> NotReady:
         PlacementState.RETIRED: f"Run `lorry ship PATH --name {name}` to bring it back.",
     }
     return NotReady(
-        f"{name!r} can't draw now. {state.sentence}{reason}",
+        f"{name!r} can't answer now. {state.sentence}{reason}",
         fix=fixes[state],
         evidence={"model": name, "state": str(state), "step": placement.step},
     )

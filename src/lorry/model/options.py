@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from lorry.errors import OptionInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class ShipOptions:
         public: Whether the repository on the Hub is made public.
         prompt: What the proof asks for; chosen by the trigger word when `None`.
         image: The container image to run, where the route runs one.
+        base: Public id of the base model, where the files do not tell it.
     """
 
     config: str | None = None
@@ -45,6 +49,7 @@ class ShipOptions:
     public: bool = False
     prompt: str | None = None
     image: str | None = None
+    base: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Give what differs from the defaults, as JSON values."""
@@ -56,6 +61,44 @@ class ShipOptions:
 DEFAULT_OPTIONS = ShipOptions()
 
 
+def require_sound(options: ShipOptions) -> None:
+    """Accept options, or name all that can't be used.
+
+    Args:
+        options: The choices of a delivery.
+
+    Raises:
+        OptionInvalid: With every problem at once; `evidence` has them as a list.
+    """
+    problems = list(_problems(options))
+    if problems:
+        sentence = "; ".join(problems)
+        raise OptionInvalid(
+            f"{sentence[0].upper()}{sentence[1:]}.",
+            fix="Correct what is named; `lorry ship --help` lists the options.",
+            evidence={"problems": problems},
+        )
+
+
+def _problems(options: ShipOptions) -> Iterator[str]:
+    low, high = options.min_replicas, options.max_replicas
+    if low < 1:
+        yield f"min-replicas is {low}, it can be 1 or more (a model at 0 answers nothing)"
+    if high < low:
+        yield f"max-replicas is {high}, it must not be below min-replicas, which is {low}"
+    idle = options.inactive_minutes
+    if idle is not None and idle != 0 and not 30 <= idle <= 1440:
+        yield f"stop-when-idle is {idle}, it can be 0 or 30 to 1440 minutes"  # Together API dossier 2.7
+    if options.idle_window is not None and options.idle_window < 1:
+        yield f"idle-window is {options.idle_window}, it must be a number of seconds above 0"
+    if not (math.isfinite(options.weight) and options.weight > 0):
+        yield f"weight is {options.weight:g}, it must be above 0 (nothing reaches a model at 0)"
+    for name in ("remote", "address"):
+        value = getattr(options, name)
+        if value is not None and value != "hub" and not value.startswith(("https://", "http://")):
+            yield f"{name} is {value!r}, which is no http address"
+
+
 def options_from(values: Mapping[str, Any]) -> ShipOptions:
     """Give the options again that `ShipOptions.given` wrote down.
 
@@ -64,3 +107,18 @@ def options_from(values: Mapping[str, Any]) -> ShipOptions:
     """
     known = {field.name for field in fields(ShipOptions)}
     return ShipOptions(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where a model shall go, and how.
+
+    Attributes:
+        route: By which route.
+        rehearsal: Whether the embedded engine plays the platform.
+        options: The choices beyond the defaults.
+    """
+
+    route: str = "local"
+    rehearsal: bool = False
+    options: ShipOptions = DEFAULT_OPTIONS

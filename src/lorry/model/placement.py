@@ -145,7 +145,12 @@ class Placement:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the placement as JSON values."""
-        return {**asdict(self), "state": str(self.state), "updated_at": self.updated_at.isoformat()}
+        return {
+            **asdict(self),
+            "state": str(self.state),
+            "updated_at": self.updated_at.isoformat(),
+            "options": self.options.given(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

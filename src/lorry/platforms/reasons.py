@@ -74,7 +74,7 @@ def prediction(summary: WeightsSummary, profile: Profile) -> Prediction | None:
         summary: What the file is.
         profile: The route or loader.
     """
-    return next((load for load in summary.loads if load.loader == profile.loader), None)
+    return next((load for load in summary.loads if load.loader == profile.loader_for(summary.kind)), None)
 
 
 def _kind(summary: WeightsSummary, profile: Profile) -> Reason | None:
@@ -134,7 +134,7 @@ def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
             yield Reason(finding.code, f"{finding.message} Here {stumble.says}.", True, mended)
     load = prediction(summary, profile)
     if load is None or load.outcome is Outcome.UNKNOWN:
-        said = load.sentence if load else f"Nobody has tried what {profile.loader} does with this file."
+        said = load.sentence if load else f"Nobody has tried what {profile.loader_for(summary.kind)} does with this file."
         yield Reason("LOADER_LIMIT", said, True, mend)
     elif not acts(report, load):
         yield Reason("LOADER_LIMIT", load.sentence, True, mend)
@@ -252,7 +252,7 @@ def _relayout(report: WeightsReport, profile: Profile) -> str | None:
 def _lands(summary: WeightsSummary, profile: Profile, layout: str) -> bool:
     """Tell whether the loader is known to apply what `lorry convert` writes in a layout."""
     known = family(summary.family) if summary.family else None
-    rules = table(profile.loader)
+    rules = table(profile.loader_for(summary.kind))
     if known is None or rules is None or known.key not in rules.families:
         return False
     naming = "native" if layout == "comfyui" and known.native else "diffusers"

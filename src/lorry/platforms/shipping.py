@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorry.delivery.mending import Mended
+from lorry.delivery.place import SharedBase
+from lorry.model.forecast import Price
 from lorry.model.report import WeightsReport
-from lorry.platforms.profiles import Profile
+from lorry.model.verdict import Reason
+from lorry.platforms.profiles import BaseStatus, Profile, ServedBase
+from lorry.platforms.profiles import profile as read
 from lorry.platforms.reasons import reasons
 from lorry.weights import check
 from lorry.weights.catalogue import finding
@@ -36,13 +40,56 @@ class RouteCheck:
             source: A file, a folder, an archive, a Hub repository or an address.
         """
         report = check(source, access=self.access)
-        wrong = next((each for each in reasons(report, self.profile) if each.code == "KIND_LIMIT"), None)
+        wrong = self._refused(report)
         if wrong is not None and report.summary.kind is not None:
-            refused = finding("KIND_LIMIT", f"{self.profile.target}: {wrong.sentence}")
+            refused = finding(wrong.code, f"{self.profile.target}: {wrong.sentence}")
             return replace(report, findings=(refused, *report.findings))
         if report.ok and not _is_here(report):
             return check(source, access=self.access, deep=True)  # its numbers were not fetched so far
         return report
+
+
+    def _refused(self, report: WeightsReport) -> Reason | None:
+        """Find why the route takes nothing of this kind, or no adapter of this base."""
+        # The embedded engine names its bases itself, with a sentence that is worth more.
+        codes = {"KIND_LIMIT"} if self.profile.platform == "local" else {"KIND_LIMIT", "BASE_LIMIT"}
+        found = reasons(report, self.profile)
+        return next((each for each in found if each.code in codes and each.blocks), None)
+
+
+def rehearsed(profile: Profile) -> Profile:
+    """Give the profile of a route as the embedded engine plays it: with the engine's bases, and never closed.
+
+    Args:
+        profile: The route's own profile.
+    """
+    if profile.platform == "local":
+        return profile
+    embedded = read("local")
+    bases = embedded.bases if profile.bases else ()
+    return replace(profile, bases=bases, families=None, closed=None, loader=_played(profile, embedded))
+
+
+def _played(profile: Profile, embedded: Profile) -> str:
+    pictures = "image-lora" in profile.kinds.value
+    return embedded.loader if pictures else profile.loader
+
+
+def shared_bases(profile: Profile) -> dict[str, SharedBase]:
+    """List the bases of a route that take adapters by their address, by the key of their family.
+
+    Args:
+        profile: The route.
+    """
+    if profile.by_url is None or not profile.by_url.value:
+        return {}
+    lasting = [base for base in profile.bases if base.status is not BaseStatus.DEPRECATED]
+    return {base.family: SharedBase(base.id, _price(base), base.note) for base in lasting}
+
+
+def _price(base: ServedBase) -> Price:
+    source = f"{base.source.origin}, {base.source.date}"
+    return Price(base.cents_per_megapixel, "megapixel", source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy import Table, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from lorry.model.options import options_from
 from lorry.model.placement import Placement, PlacementState, Proof, ProviderIds, TrainedModel
 from lorry.store.faults import translated
 from lorry.store.tables import MODELS, PLACEMENTS
@@ -79,6 +80,7 @@ def _placement(row: Mapping[str, Any]) -> Placement:
             "state": PlacementState(row["state"]),
             "ids": ProviderIds(**row["ids"]),
             "proof": Proof(**row["proof"]) if row["proof"] else None,
+            "options": options_from(row["options"] or {}),
             "updated_at": datetime.fromisoformat(row["updated_at"]),
         }
     )

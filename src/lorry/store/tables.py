@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
@@ -19,6 +19,7 @@ MODELS = Table(
     Column("trigger", Text),
     Column("modules", Integer, nullable=False),
     Column("created_at", String(40), nullable=False),
+    Column("kind", String(20), nullable=False, server_default="image-lora"),
 )
 
 PLACEMENTS = Table(
@@ -32,6 +33,8 @@ PLACEMENTS = Table(
     Column("proof", JSON),
     Column("error", JSON),
     Column("updated_at", String(40), nullable=False),
+    Column("rehearsal", Boolean, nullable=False, server_default=false()),
+    Column("options", JSON, nullable=False, server_default="{}"),
 )
 
 EVENTS = Table(

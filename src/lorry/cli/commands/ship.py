@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+
+from lorry.cli.agreeing import agreement
 from lorry.cli.options import Common
 from lorry.cli.printing import proof_lines
 from lorry.cli.progress import Steps
+from lorry.cli.shipping import Going
 from lorry.model.placement import Placement
+
+if TYPE_CHECKING:
+    from lorry.model.forecast import Forecast
 
 
 def ship(
@@ -15,9 +23,13 @@ def ship(
     /,
     *,
     name: str,
+    route: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[bool, Parameter(negative="", alias="-y")] = False,
+    going: Going = Going(),  # noqa: B008 - frozen
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
-    """Bring a LoRA to its platform: check, convert where that is needed, publish, upload, deploy, prove.
+    """Bring a model to a platform: check, convert where that is needed, publish, upload, deploy, prove.
 
     It can be interrupted at any moment; the same command (or `lorry resume NAME`) goes on where it stood.
 
@@ -25,15 +37,57 @@ def ship(
         source: A .safetensors file, or what holds it: a folder, an archive (.zip, .tar, .tar.gz), a Hub
             repository (`owner/name[@revision][:file]`, or its address) or an https address.
         name: What the model is called from now on.
+        route: local, together-attached, together-merged, together-url, together-container or together-v1.
+            `local`, the embedded engine, when omitted; with --dry-run all of them.
+        dry_run: Say for each route what would be created, what it would cost and what would be refused.
+            Nothing is made.
+        yes: Agree to the price of what is started, without being asked.
     """
+    if dry_run:
+        _tell_forecasts(_forecast(source, name, route, going, common), common)
+        return
+    tell_ready(_deliver(source, name, route, going, common, yes=yes), common)
+
+
+def _deliver(
+    source: str, name: str, route: str | None, going: Going, common: Common, *, yes: bool
+) -> Placement:
     from lorry.api import Lorry
 
     async def deliver() -> Placement:
         with Steps(common.steps_console()) as steps:
             async with Lorry(common.settings(), listen=steps.show) as lorry:
-                return await lorry.ship(source, name)
+                return await lorry.ship(
+                    source,
+                    name,
+                    route=route or "local",
+                    rehearse=going.rehearse,
+                    options=going.options(),
+                    agree=agreement(steps, yes=yes, ask=not common.json),
+                )
 
-    tell_ready(asyncio.run(deliver()), common)
+    return asyncio.run(deliver())
+
+
+def _forecast(
+    source: str, name: str, route: str | None, going: Going, common: Common
+) -> tuple[Forecast, ...]:
+    from lorry.api import Lorry
+
+    async def ask() -> tuple[Forecast, ...]:
+        async with Lorry(common.settings()) as lorry:
+            routes = (route,) if route else ()
+            return await lorry.forecast(
+                source, name, routes, rehearse=going.rehearse, options=going.options()
+            )
+
+    return asyncio.run(ask())
+
+
+def _tell_forecasts(told: tuple[Forecast, ...], common: Common) -> None:
+    from lorry.cli.forecasts import forecast_lines
+
+    common.out({"routes": [each.as_dict() for each in told]}, forecast_lines(told))
 
 
 def tell_ready(placement: Placement, common: Common) -> None:
@@ -44,5 +98,6 @@ def tell_ready(placement: Placement, common: Common) -> None:
         common: How to print.
     """
     proof = proof_lines(placement.proof) if placement.proof else []
-    command = f'lorry generate {placement.model} "PROMPT" -o out.png'
+    draws = placement.proof is None or placement.proof.kind == "picture"
+    command = f'lorry generate {placement.model} "PROMPT"{" -o out.png" if draws else ""}'
     common.out(placement.as_dict(), [f"{placement.model} is ready.", *proof, f"next: {command}"])

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from lorry.errors import LorryError
+
 #: Called with bytes sent so far and bytes in all.
 Progress = Callable[[int, int], None]
 
@@ -124,6 +126,7 @@ class Import:
         state: How far it has come.
         said: The platform's own state.
         message: The platform's own sentence.
+        fault: Which error a failed one is, as far as the platform's words tell.
     """
 
     id: str
@@ -132,6 +135,7 @@ class Import:
     state: ImportState
     said: str = ""
     message: str = ""
+    fault: type[LorryError] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,7 @@ class HostedDeployment:
         model: Resource name of what it serves.
         config: Resource name of its configuration.
         replicas: Replicas that are ready, and that it shall have.
+        fault: Which error a failed or degraded one is, as far as the platform's words tell.
     """
 
     id: str
@@ -230,6 +235,7 @@ class HostedDeployment:
     model: str = ""
     config: str = ""
     replicas: tuple[int, int] = (0, 0)
+    fault: type[LorryError] | None = None
 
 
 class AttachmentState(StrEnum):

@@ -52,6 +52,9 @@ class Intents(Protocol):
     async def close(self, key: str, result: Mapping[str, Any]) -> None:
         """Note what came of an intent."""
 
+    async def all(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """Read the intents whose key begins with `prefix`: what was meant and what came of it."""
+
     async def drop(self, prefix: str) -> None:
         """Forget all intents whose key begins with `prefix`."""
 

@@ -42,6 +42,7 @@ __all__ = [
     "profile",
     "profiles",
     "read_profile",
+    "route_profile",
 ]
 
 T = TypeVar("T")
@@ -98,6 +99,24 @@ def chosen(targets: Iterable[str]) -> tuple[Profile, ...]:
     return tuple(profile(target) for target in known if ALL in asked or target in asked)
 
 
+def route_profile(route: str) -> Profile:
+    """Read the profile of a route that a user named.
+
+    Args:
+        route: What was named.
+
+    Raises:
+        OptionInvalid: There is no such route.
+    """
+    if route in ROUTES:
+        return profile(route)
+    raise OptionInvalid(
+        f"{route!r} is no route.",
+        fix=f"Use one of {', '.join(ROUTES)}.",
+        evidence={"route": route, "routes": list(ROUTES)},
+    )
+
+
 def read_profile(table: Mapping[str, Any]) -> Profile:
     """Make a profile of a TOML table; a fact without its source or date is a KeyError.
 
@@ -112,6 +131,7 @@ def read_profile(table: Mapping[str, Any]) -> Profile:
         says=table["says"],
         checked=table["checked"],
         loader=loader,
+        text_loader=table.get("text_loader"),
         through=profile(loader) if loader in LOADERS and loader != target else None,
         to=table.get("to"),
         note=table.get("note", ""),
@@ -169,4 +189,5 @@ def _base(row: Mapping[str, Any]) -> ServedBase:
         status=BaseStatus(row["status"]),
         note=row["note"],
         source=_source(row),
+        cents_per_megapixel=row.get("cents_per_megapixel"),
     )

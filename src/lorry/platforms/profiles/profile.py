@@ -137,6 +137,7 @@ class ServedBase:
         status: How far it can be relied on.
         note: What else to know.
         source: Where that comes from.
+        cents_per_megapixel: What a picture costs, US cents; `None` where nobody publishes it.
     """
 
     id: str
@@ -145,6 +146,7 @@ class ServedBase:
     status: BaseStatus
     note: str
     source: Source
+    cents_per_megapixel: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class Profile:
         says: One sentence for a person.
         checked: When the facts were last gone over.
         loader: The loader whose rules decide over layouts: a key of the tables in `lorry.weights.loaders`.
+        text_loader: The same for adapters for text, where it is another one.
         through: That loader's own profile, whose limits hold where this one has none; `None` for a loader.
         to: The layout to convert to; of a loader.
         note: What else to know.
@@ -186,6 +189,7 @@ class Profile:
     says: str
     checked: date
     loader: str
+    text_loader: str | None
     through: Profile | None
     to: str | None
     note: str
@@ -206,6 +210,14 @@ class Profile:
     licence: Fact[str] | None
     closed: Fact[str] | None
     unproved: Fact[str] | None
+
+    def loader_for(self, kind: str | None) -> str:
+        """Say whose rules decide over the layouts of a kind of model.
+
+        Args:
+            kind: `image-lora`, `text-lora` or `checkpoint`; `None` when it can't be told.
+        """
+        return self.text_loader if self.text_loader and kind == "text-lora" else self.loader
 
     @property
     def layout(self) -> str | None:

@@ -21,12 +21,10 @@ first that passes counts. An adapter without effect is below on all of them.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lorry.delivery.ports import Painter
+from lorry.delivery.proofs.trial import Evidence, Trial
 from lorry.errors import PlatformFault
-from lorry.model.generation import PictureOrder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,28 +40,6 @@ NOISE_FACTOR = 4.0
 SEEDS = (1, 2, 3)
 #: For an adapter without a trigger word: something that every base can draw.
 NEUTRAL_PROMPT = "a portrait"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One measurement: the figures (8-bit levels) and the two pictures (PNG)."""
-
-    prompt: str
-    seed: int
-    difference: float
-    noise: float
-    without: bytes
-    with_adapter: bytes
-
-    @property
-    def threshold(self) -> float:
-        """Say what the difference has to exceed."""
-        return threshold(self.noise)
-
-    @property
-    def passed(self) -> bool:
-        """Say whether the adapter acts."""
-        return self.difference > self.threshold
 
 
 def threshold(noise: float) -> float:
@@ -112,43 +88,34 @@ def _pixels(picture: bytes) -> NDArray[np.float32]:
         ) from error
 
 
-async def measure(painter: Painter, target: str, adapter: str | None, prompt: str) -> Evidence:
+async def measure(trial: Trial[bytes], prompt: str) -> Evidence[bytes]:
     """Draw with and without the adapter until one seed shows an effect, or none did.
 
     Args:
-        painter: Draws.
-        target: What the platform calls the deployed model.
-        adapter: The platform's name of the adapter.
+        trial: Draws.
         prompt: Of every picture.
 
     Returns:
         The first measurement that passes, otherwise the one with the largest difference.
     """
-    tried: list[Evidence] = []
+    tried: list[Evidence[bytes]] = []
     for seed in SEEDS:
-        without = await _draw(painter, target, adapter, prompt, seed, 0.0)
-        again = await _draw(painter, target, adapter, prompt, seed, 0.0)
-        with_adapter = await _draw(painter, target, adapter, prompt, seed, DEPLOYED_SCALE)
-        tried.append(
-            Evidence(
-                prompt=prompt,
-                seed=seed,
-                difference=round(difference(without, with_adapter), 4),
-                noise=round(difference(without, again), 4),
-                without=without,
-                with_adapter=with_adapter,
-            )
-        )
+        without = again = None
+        if trial.without is not None:
+            without = await trial.without(prompt, seed)
+            again = await trial.without(prompt, seed)
+        acting = await trial.acting(prompt, seed)
+        tried.append(_evidence(prompt, seed, without, again, acting))
         if tried[-1].passed:
             return tried[-1]
     return max(tried, key=lambda evidence: evidence.difference)
 
 
-async def _draw(
-    painter: Painter, target: str, adapter: str | None, prompt: str, seed: int, scale: float
-) -> bytes:
-    order = PictureOrder(target=target, prompt=prompt, seed=seed, adapter=adapter, scale=scale)
-    pictures = await painter.paint(order)
-    if len(pictures) != 1:
-        raise PlatformFault(f"The platform drew {len(pictures)} pictures where 1 was ordered.")
-    return pictures[0].png
+def _evidence(
+    prompt: str, seed: int, without: bytes | None, again: bytes | None, acting: bytes
+) -> Evidence[bytes]:
+    apart = difference(without, acting) if without is not None else 0.0
+    noise = difference(without, again) if without is not None and again is not None else 0.0
+    return Evidence(
+        prompt, seed, round(apart, 4), round(noise, 4), threshold(round(noise, 4)), without, acting
+    )
