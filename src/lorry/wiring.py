@@ -158,7 +158,7 @@ class House:
                 xet=False,  # the engine speaks the Hub's plain LFS protocol
                 unreachable=EngineNotRunning,
             )
-        return HubPublisher(settings.hub_url, settings.hub_token or "", unreachable=Unreachable)
+        return HubPublisher(settings.hub_url, settings.hub_token, xet=True, unreachable=Unreachable)
 
     async def deliveries(self) -> Deliveries:
         """Open the durable runtime of this home."""

@@ -12,6 +12,7 @@ from typing import Any
 from lorry.delivery.mending import Check, Copy, Mender, converted
 from lorry.delivery.ports import Now
 from lorry.delivery.run import Run, Values
+from lorry.delivery.source import digest_of
 from lorry.errors import LorryError, WeightsRejected
 from lorry.journal import step_done, step_failed, step_started
 from lorry.model.events import Event
@@ -61,7 +62,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """What looking at a file takes: who checks, who converts, the home, the time, and who hears of it."""
+    """What looking at a file takes: who checks, who converts, the home, the time, and who hears of it.
+
+    `base` is the base model that the user named, for files that do not tell it.
+    """
 
     check: Check
     mender: Mender
@@ -69,6 +73,7 @@ class Eyes:
     now: Now
     listen: Callable[[Event], None]
     speaker: str
+    base: str | None = None
 
 
 async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
@@ -87,7 +92,7 @@ async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
     looks: list[Look] = []
 
     def check() -> tuple[WeightsReport, str]:
-        report = _complete(eyes.check(source))
+        report = _complete(eyes.check(source), eyes.base)
         needs = eyes.mender.can(report)
         if not (report.ok or needs):
             raise WeightsRejected(report)
@@ -100,7 +105,7 @@ async def look_at(source: str | Path, name: str, eyes: Eyes) -> Seen:
             copy: Copy = converted(report, eyes.home, eyes.mender, eyes.check)
             if not copy.report.ok:
                 raise WeightsRejected(copy.report)
-            return _complete(_named(copy.report, report)), f"{'; '.join(copy.steps)}."
+            return _complete(_named(copy.report, report), eyes.base), f"{'; '.join(copy.steps)}."
 
         report = await _look(_CONVERT, "Making a copy that the route takes.", name, eyes, looks, convert)
     return Seen(model_of(report.summary, name, looks[-1].ended), tuple(looks))
@@ -144,16 +149,25 @@ def model_from(values: Values) -> TrainedModel:
     return TrainedModel(**{**values, "created_at": datetime.fromisoformat(values["created_at"])})
 
 
-def _complete(report: WeightsReport) -> WeightsReport:
-    """Refuse what can't be placed anywhere; a family without a named base stands for itself."""
+def _complete(report: WeightsReport, base: str | None) -> WeightsReport:
+    """Refuse what can't be placed anywhere; a family without a named base stands for itself.
+
+    A whole model gets its digest here: the check reads no more of it than its headers.
+    """
     summary = report.summary
-    if not report.ok or (summary.digest and summary.family):
+    if not report.ok:
         return report
+    if summary.kind == "checkpoint" and summary.digest is None:
+        folder = Path(summary.path)
+        summary = replace(summary, file=str(folder), digest=digest_of(folder))
+    summary = replace(summary, base=summary.base or base)
+    if summary.digest and (summary.family or summary.base):
+        return replace(report, summary=summary)
     unknown = Finding(
         "BASE_UNKNOWN",
         Severity.ERROR,
         f"It can't be told which base model {Path(summary.file).name} was trained on.",
-        "Write the base model into the file's metadata or its adapter_config.json.",
+        "Add `--base OWNER/NAME`, or write it into the file's metadata or its adapter_config.json.",
     )
     return replace(report, findings=(unknown, *report.findings))
 
@@ -193,6 +207,8 @@ def _sentence(report: WeightsReport) -> str:
     rank = f", rank {summary.rank}" if summary.rank else ""
     warnings = sum(finding.severity is Severity.WARNING for finding in report.findings)
     more = f"; {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+    if summary.kind == "checkpoint":
+        return f"{summary.choice or 'A whole model.'}{more}"
     kind = summary.algorithm or "adapter"
     return f"{kind} for {_base(summary)}: {summary.modules} modules{rank}{more}."
 

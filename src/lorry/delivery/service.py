@@ -113,7 +113,7 @@ class Deliveries:
         parse_name(name)
         wanted = wish or Wish()
         place = await self._world.places.place(wanted.route, rehearsal=wanted.rehearsal)
-        seen = await self._look_at(source, name, place)
+        seen = await self._look_at(source, name, place, wanted.options.base)
         async with self._turn(name):
             task = await self._begin(seen, wanted, place, agree)
         return await self._outcome(name, task)
@@ -257,14 +257,14 @@ class Deliveries:
         values = {"model": model.as_dict(), **_as_values(wish)}
         return await self._runtime.start("retire", f"retire:{name}:", values)
 
-    async def _look_at(self, source: str | Path, name: str, place: Place) -> Seen:
+    async def _look_at(self, source: str | Path, name: str, place: Place, base: str | None) -> Seen:
         world = self._world
-        eyes = Eyes(place.check, place.mender, world.home, world.now, world.listen, DELIVERY)
+        eyes = Eyes(place.check, place.mender, world.home, world.now, world.listen, DELIVERY, base)
         return await look_at(source, name, eyes)
 
     async def _look_again(self, model: TrainedModel, place: Place) -> Seen:
         await verify_source(model)
-        return await self._look_at(Path(model.source), model.name, place)
+        return await self._look_at(Path(model.source), model.name, place, model.base)
 
     async def _known(self, name: str) -> TrainedModel:
         model = await self._world.records.model(name)

@@ -149,8 +149,8 @@ def _proof(placement: Placement) -> list[str]:
     proof = placement.proof
     if proof is None:
         return []
-    without, with_ = (_shown(Path(picture)) for picture in (proof.picture_without, proof.picture_with))
-    return proof_lines(replace(proof, picture_without=without, picture_with=with_))
+    without = _shown(Path(proof.file_without)) if proof.file_without else None
+    return proof_lines(replace(proof, file_without=without, file_with=_shown(Path(proof.file_with))))
 
 
 def _shown(path: Path) -> str:
