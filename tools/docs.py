@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -107,12 +108,17 @@ def errors_page() -> str:
 
 def concrete_errors() -> list[type[errors.LorryError]]:
     """List the errors that users can meet, in the order of the tree."""
-    kinds = [
-        kind
-        for kind in vars(errors).values()
-        if inspect.isclass(kind) and issubclass(kind, errors.LorryError)
-    ]
-    return [kind for kind in kinds if "code" in vars(kind) and (not kind.__subclasses__() or kind.retryable)]
+    return [kind for kind in _tree(errors.LorryError) if _concrete(kind)]
+
+
+def _concrete(kind: type[errors.LorryError]) -> bool:
+    return "code" in vars(kind) and (not kind.__subclasses__() or kind.retryable)
+
+
+def _tree(root: type[errors.LorryError]) -> Iterator[type[errors.LorryError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
 
 
 def settings_page() -> str:

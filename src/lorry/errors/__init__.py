@@ -1,0 +1,222 @@
+"""Every error that Lorry can end with, in one tree.
+
+LorryError
+├── UsageError                what was asked for can't be done as asked (exit status 2)
+│   ├── SourceNotFound        source_not_found
+│   ├── NameInvalid           name_invalid
+│   ├── ModelNotFound         model_not_found
+│   ├── NameTaken             name_taken
+│   ├── NotReady              model_not_ready
+│   ├── OptionInvalid         option_invalid
+│   └── SettingInvalid        setting_invalid
+├── WeightsRejected           weights_rejected       carries the whole report
+├── ConversionError           a file can't be converted; nothing was written
+│   ├── ConversionRefused     conversion_refused     as asked for, and what would make it possible
+│   ├── StrengthChanged       conversion_changed_strength
+│   └── ConversionFailed      conversion_failed      what was written did not pass the check
+├── PlatformError             a platform (Together, the Hub, the engine) refused or failed
+│   ├── Unreachable           platform_unreachable   retryable; nothing was sent
+│   │   └── EngineNotRunning  engine_not_running
+│   ├── AnswerLost            answer_lost            retryable; the call may have acted
+│   ├── KeyRejected           key_rejected
+│   ├── AccessDenied          access_denied
+│   │   └── V1Closed          v1_closed              Together's first version makes nothing new
+│   ├── OutOfCredit           out_of_credit
+│   ├── QuotaReached          quota_reached
+│   ├── NotThere              not_there
+│   │   └── ModelUnavailable  model_unavailable      nothing answers under that name
+│   ├── Conflict              conflict               the etag or the state changed, or the name exists
+│   ├── RequestRefused        request_refused        bad parameters
+│   │   ├── BaseUnsupported   base_unsupported       no such base model or architecture, or not this rank
+│   │   ├── NoConfiguration   no_configuration       no certified configuration serves it
+│   │   ├── SlotsFull         slots_full             the deployment has no place for another adapter
+│   │   ├── NotRouted         not_routed             retryable; no traffic goes to the deployment
+│   │   ├── Stopped           endpoint_stopped       nothing runs behind the endpoint
+│   │   └── SafetyRefused     safety_refused         the platform's filter refused the prompt or the result
+│   ├── SourceUnusable        source_unusable        the platform can't take the files from where they lie
+│   │   ├── SourcePrivate     source_private         gated or private, and no token opens it
+│   │   ├── LinkExpired       link_expired
+│   │   └── ArchiveLayout     archive_layout         the archive's files are not at its root
+│   ├── RateLimited           rate_limited           retryable
+│   ├── NoCapacity            no_capacity            retryable; no accelerator is free now
+│   ├── PlatformFull          platform_full
+│   └── PlatformFault         platform_fault         retryable; the call may have acted
+│       └── PlatformBusy      platform_busy          retryable; it is overloaded or being worked on
+├── DeliveryError             a delivery can't go on
+│   ├── BaseNotServed         base_not_served
+│   ├── KeyMissing            key_missing            the route needs a key, and none is set
+│   ├── PriceNotAccepted      price_not_accepted     it would bill, and nobody agreed to that
+│   ├── RevisionRejected      revision_rejected      the platform's validation refused the files
+│   ├── ImportFailed          import_failed          the platform could not fetch the files
+│   ├── DeploymentFailed      deployment_failed
+│   │   └── DeploymentStalled deployment_stalled
+│   ├── ProofNoEffect         proof_no_effect
+│   ├── DeliveryTimeout       delivery_timeout       retryable
+│   ├── NothingToResume       nothing_to_resume
+│   └── SourceChanged         source_changed
+├── StorageError              our own disk
+│   ├── DiskFull              disk_full              retryable
+│   ├── NotWritable           not_writable
+│   └── HomeBusy              home_busy              retryable
+├── EngineError               the embedded engine
+│   ├── PortTaken             port_taken
+│   └── AdapterUnusable       adapter_unusable       the renderer can't take this adapter
+├── ExtraMissing              extra_missing          an optional part is not installed
+└── InternalError             internal_error         a fault of ours, reported without a traceback
+
+Each branch has its module: `usage`, `files` (weights and conversions), `platform` and `refusal` (what a
+platform says), `delivery`, `machine` (disk, engine, extras, ourselves); `root` says what all have, `data`
+reads one back.
+"""
+
+from __future__ import annotations
+
+from lorry.errors.data import (
+    error_from,
+)
+from lorry.errors.delivery import (
+    BaseNotServed,
+    DeliveryError,
+    DeliveryTimeout,
+    DeploymentFailed,
+    DeploymentStalled,
+    ImportFailed,
+    KeyMissing,
+    NothingToResume,
+    PriceNotAccepted,
+    ProofNoEffect,
+    RevisionRejected,
+    SourceChanged,
+)
+from lorry.errors.files import (
+    ConversionError,
+    ConversionFailed,
+    ConversionRefused,
+    StrengthChanged,
+    WeightsRejected,
+)
+from lorry.errors.machine import (
+    AdapterUnusable,
+    DiskFull,
+    EngineError,
+    ExtraMissing,
+    HomeBusy,
+    InternalError,
+    NotWritable,
+    PortTaken,
+    StorageError,
+)
+from lorry.errors.platform import (
+    AccessDenied,
+    AnswerLost,
+    Conflict,
+    EngineNotRunning,
+    KeyRejected,
+    ModelUnavailable,
+    NoCapacity,
+    NotThere,
+    OutOfCredit,
+    PlatformBusy,
+    PlatformError,
+    PlatformFault,
+    PlatformFull,
+    QuotaReached,
+    RateLimited,
+    Unreachable,
+    V1Closed,
+)
+from lorry.errors.refusal import (
+    ArchiveLayout,
+    BaseUnsupported,
+    LinkExpired,
+    NoConfiguration,
+    NotRouted,
+    RequestRefused,
+    SafetyRefused,
+    SlotsFull,
+    SourcePrivate,
+    SourceUnusable,
+    Stopped,
+)
+from lorry.errors.root import (
+    LorryError,
+    Pays,
+)
+from lorry.errors.usage import (
+    ModelNotFound,
+    NameInvalid,
+    NameTaken,
+    NotReady,
+    OptionInvalid,
+    SettingInvalid,
+    SourceNotFound,
+    UsageError,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AdapterUnusable",
+    "AnswerLost",
+    "ArchiveLayout",
+    "BaseNotServed",
+    "BaseUnsupported",
+    "Conflict",
+    "ConversionError",
+    "ConversionFailed",
+    "ConversionRefused",
+    "DeliveryError",
+    "DeliveryTimeout",
+    "DeploymentFailed",
+    "DeploymentStalled",
+    "DiskFull",
+    "EngineError",
+    "EngineNotRunning",
+    "ExtraMissing",
+    "HomeBusy",
+    "ImportFailed",
+    "InternalError",
+    "KeyMissing",
+    "KeyRejected",
+    "LinkExpired",
+    "LorryError",
+    "ModelNotFound",
+    "ModelUnavailable",
+    "NameInvalid",
+    "NameTaken",
+    "NoCapacity",
+    "NoConfiguration",
+    "NotReady",
+    "NotRouted",
+    "NotThere",
+    "NotWritable",
+    "NothingToResume",
+    "OptionInvalid",
+    "OutOfCredit",
+    "Pays",
+    "PlatformBusy",
+    "PlatformError",
+    "PlatformFault",
+    "PlatformFull",
+    "PortTaken",
+    "PriceNotAccepted",
+    "ProofNoEffect",
+    "QuotaReached",
+    "RateLimited",
+    "RequestRefused",
+    "RevisionRejected",
+    "SafetyRefused",
+    "SettingInvalid",
+    "SlotsFull",
+    "SourceChanged",
+    "SourceNotFound",
+    "SourcePrivate",
+    "SourceUnusable",
+    "Stopped",
+    "StorageError",
+    "StrengthChanged",
+    "Unreachable",
+    "UsageError",
+    "V1Closed",
+    "WeightsRejected",
+    "error_from",
+]
