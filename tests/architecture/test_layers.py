@@ -16,7 +16,7 @@ ROOT = Path(lorry.__file__).parent
 
 #: From the ground up; a room may import rooms of lower floors, and of its own floor only itself.
 FLOORS = (
-    ("errors", "model"),
+    ("errors", "model", "redaction"),
     ("daemon_thread", "publication", "settings", "weights"),
     ("journal",),
     ("container", "delivery", "generation", "spend", "training"),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from lorry.redaction import shown, shown_value
+
 
 class Pays(StrEnum):
     """Who pays for what failed."""
@@ -17,6 +19,8 @@ class Pays(StrEnum):
 
 class LorryError(Exception):
     """The root: what happened, the evidence, and what to do next.
+
+    What looks like a key, and what follows the `?` of an address, is taken out of all three.
 
     Args:
         message: One plain sentence that names the cause, with its numbers.
@@ -33,10 +37,10 @@ class LorryError(Exception):
     def __init__(
         self, message: str, *, fix: str | None = None, evidence: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fix = fix if fix is not None else self.default_fix
-        self.evidence: dict[str, Any] = dict(evidence or {})
+        self.message = shown(message)
+        super().__init__(self.message)
+        self.fix = shown(fix) if fix is not None else self.default_fix
+        self.evidence: dict[str, Any] = shown_value(dict(evidence or {}))
 
     def as_dict(self) -> dict[str, Any]:
         """Give the error as data, the same that `--json` prints under `error`."""
