@@ -80,7 +80,11 @@ def test_every_error_of_the_sdk_and_of_httpx_becomes_one_of_ours(kind: type[Exce
         (422, errors.RequestRefused),
         (429, errors.RateLimited),
         (500, errors.PlatformFault),
-        (503, errors.PlatformFault),
+        (503, errors.PlatformBusy),
+        (504, errors.PlatformBusy),
+        (507, errors.PlatformFull),
+        (599, errors.PlatformFault),
+        (600, errors.PlatformFault),
     ],
 )
 def test_a_status_has_its_error(status: int, expected: type[errors.PlatformError]) -> None:
@@ -139,7 +143,7 @@ def test_the_key_is_never_in_a_message() -> None:
     """A server that repeats the key does not make us print it."""
     error = FAULTS.refusal(_response(401, json={"message": f"the key {SECRET} is not known"}), "do it")
     assert SECRET not in str(error.as_dict())
-    assert "[key]" in error.message
+    assert "[hidden]" in error.message
 
 
 def test_a_web_page_does_not_become_a_message() -> None:

@@ -4,15 +4,16 @@ What matters most for a delivery is whether a call may have acted. A connection 
 nothing (`Unreachable`); a request whose answer did not come may have created the thing it asked for
 (`AnswerLost`); an answer with status 5xx may as well (`PlatformFault`). All other refusals did nothing.
 
-Status codes and the two forms of error body: Together API dossier 5.1 and 5.2.
+Which refusal is which error stands in `rules`, what an answer says is read in `answers`, and why a job or a
+deployment failed that had been taken on is told by `outcomes`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,30 +21,18 @@ import httpx
 from together import APIConnectionError, APIResponseValidationError, APIStatusError, TogetherError
 
 from lorry.errors import (
-    AccessDenied,
     AnswerLost,
-    Conflict,
     KeyRejected,
-    NotThere,
-    OutOfCredit,
     PlatformError,
     PlatformFault,
-    PlatformFull,
     RateLimited,
     RequestRefused,
     Unreachable,
 )
 from lorry.platforms.together.addresses import is_loopback
-
-_BY_STATUS: Mapping[int, type[PlatformError]] = {
-    401: KeyRejected,
-    402: OutOfCredit,
-    403: AccessDenied,
-    404: NotThere,
-    409: Conflict,
-    429: RateLimited,
-    507: PlatformFull,  # Insufficient Storage (RFC 4918, 11.5)
-}
+from lorry.platforms.together.answers import Answer, read_answer, sentence_of
+from lorry.platforms.together.rules import error_of
+from lorry.redaction import betrays, shown, shown_value
 
 #: No byte of the request left us: no connection, no free one in the pool, or an address that can't be used.
 _NOTHING_SENT = (
@@ -61,6 +50,8 @@ _UNREADABLE = (httpx.DecodingError, httpx.TooManyRedirects, httpx.StreamError, h
 #: Of a sentence that a server made: enough for any error, too little for a web page.
 _LONGEST_SENTENCE = 400
 
+__all__ = ["Faults", "sentence_of"]
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:
@@ -74,7 +65,7 @@ class Faults:
 
     address: str
     unreachable: type[Unreachable]
-    secret: str
+    secret: str = field(repr=False)
 
     def of(self, url: str) -> Faults:
         """Tell the faults of another address that the platform gave, without what is secret in it.
@@ -96,7 +87,7 @@ class Faults:
         try:
             yield
         except (TogetherError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise self.translate(error, doing) from error
+            raise self.translate(error, doing) from self._cause(error)
 
     def translate(self, error: Exception, doing: str) -> PlatformError:
         """Give our error for any fault of the SDK or of the transport below it.
@@ -126,20 +117,31 @@ class Faults:
             response: The answer, read to its end.
             doing: What was asked for, to complete "was asked to …".
         """
+        if response.status_code < 400:
+            return self._elsewhere(response, doing)
+        answer = read_answer(response)
+        sentence = self._clean(answer.sentence)
+        kind = error_of(answer)
+        verb = "failed" if answer.status >= 500 else "refused"
+        return kind(
+            f"{self.address} {verb} to {doing} (status {answer.status}): {sentence}",
+            fix=self._fix(kind, answer),
+            evidence=shown_value({**self._at(), "said": sentence, **_evidence(answer)}, (self.secret,)),
+        )
+
+    def _elsewhere(self, response: httpx.Response, doing: str) -> PlatformError:
         status = response.status_code
-        sentence = self._clean(sentence_of(response))
-        evidence = {**self._at(), "status": status, "said": sentence, "code": code_of(response)}
-        if 300 <= status < 400:
-            place = response.headers.get("location", "another address").partition("?")[0]
-            return RequestRefused(
-                f"{self.address} was asked to {doing} and points to {self._clean(place)} (status {status}).",
-                fix="Set the platform's own address, without a path, and run the same command again.",
-                evidence=evidence,
-            )
-        kind = _BY_STATUS.get(status, PlatformFault if status >= 500 else RequestRefused)
-        verb = "failed" if status >= 500 else "refused"
-        message = f"{self.address} {verb} to {doing} (status {status}): {sentence}"
-        return kind(message, fix=self._fix(kind), evidence=evidence)
+        place = self._clean(response.headers.get("location", "another address"))
+        return RequestRefused(
+            f"{self.address} was asked to {doing} and points to {place} (status {status}).",
+            fix="Set the platform's own address, without a path, and run the same command again.",
+            evidence={
+                **self._at(),
+                "status": status,
+                "said": self._clean(sentence_of(response)),
+                "code": None,
+            },
+        )
 
     def unreadable(self, why: str, doing: str) -> PlatformFault:
         """Give our error for an answer that arrived and does not say what it should.
@@ -169,58 +171,38 @@ class Faults:
             evidence=evidence,
         )
 
-    def _fix(self, kind: type[PlatformError]) -> str | None:
+    def _fix(self, kind: type[PlatformError], answer: Answer) -> str | None:
         if kind is KeyRejected and is_loopback(self.address):
             return "Set LORRY_ENGINE_KEY to the key that the engine was started with, and run it again."
+        if kind is RateLimited and answer.retry_after:
+            return f"Wait {math.ceil(answer.retry_after)} s and run the same command again."
         return None  # the class has one
 
     def _at(self) -> dict[str, Any]:
         return {"address": self.address}
 
     def _clean(self, text: str) -> str:
-        hidden = text.replace(self.secret, "[key]") if self.secret else text
-        return " ".join(hidden.split())[:_LONGEST_SENTENCE]
+        return " ".join(shown(text, (self.secret,)).split())[:_LONGEST_SENTENCE]
+
+    def _cause(self, error: Exception) -> Exception | None:
+        """Give what goes into a traceback behind our error: nothing, where that would show a secret."""
+        link: BaseException | None = error
+        while link is not None:
+            if betrays(str(link), (self.secret,)):
+                return None
+            link = link.__cause__ or link.__context__
+        return error
 
 
-def code_of(response: httpx.Response) -> str | None:
-    """Find the platform's own code in an error's body, such as `endpoint_not_configured` (dossier 5.2).
-
-    Args:
-        response: An answer that was read to its end.
-    """
-    try:
-        body = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return None
-    inner = body.get("error") if isinstance(body, Mapping) else None
-    code = inner.get("code") if isinstance(inner, Mapping) else None
-    return code if isinstance(code, str) else None
-
-
-def sentence_of(response: httpx.Response) -> str:
-    """Find the sentence in an error's body, whichever form it has.
-
-    Args:
-        response: An answer that was read to its end.
-
-    Returns:
-        The platform's own words; what HTTP calls the status when there are none.
-    """
-    try:
-        body = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        text = response.text.strip()
-        return text if text and not text.startswith("<") else response.reason_phrase or "without a word"
-    return _words(body) or response.reason_phrase or "without a word"
-
-
-def _words(body: object) -> str:
-    if isinstance(body, str):
-        return body
-    if isinstance(body, list):
-        return " ".join(filter(None, map(_words, body)))
-    if isinstance(body, Mapping):
-        for key in ("error", "message", "detail", "msg"):
-            if words := _words(body.get(key)):
-                return words
-    return ""
+def _evidence(answer: Answer) -> dict[str, Any]:
+    """List what an answer says beside its sentence; `retry_after` and `limit_reset` are seconds."""
+    more = {
+        "type": answer.kind,
+        "param": answer.param,
+        "rpc": answer.number,
+        "request": answer.request,
+        "retry_after": answer.retry_after,
+        "limit_reset": answer.limit_reset,
+    }
+    given = {name: value for name, value in more.items() if value is not None}
+    return {"status": answer.status, "code": answer.code, "asked": str(answer.asked), **given}
