@@ -22,11 +22,24 @@ from lorry.weights.files.source import FileSource
 
 WEIGHTS = "adapter_model.safetensors"
 
-#: Inputs and outputs of each layer that an adapter may change, by its full name in the model.
+#: Inputs and outputs of each linear layer of a base, by its full name in the model.
 Layers = Mapping[str, tuple[int, int]]
 
 _MATRIX = re.compile(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight")
 _FLOATS = ("F16", "BF16", "F32", "F64")
+
+# What a plain LoRA does not have (peft 0.21, LoraConfig). PEFT mixes plain ones only in one batch.
+_BEYOND = (
+    "use_dora",
+    "modules_to_save",
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+    "target_parameters",
+    "layer_replication",
+    "use_qalora",
+    "lora_bias",
+    "fan_in_fan_out",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +47,26 @@ class AdapterFolder:
     """An adapter that fits a base.
 
     Attributes:
-        config: Its adapter_config.json.
         header: Header of its weights.
-        modules: Layers that it changes.
-        rank: Its largest rank.
+        ranks: Rank of each layer that it changes.
+        alphas: Alpha of each of them; the strength is alpha / rank, or alpha / √rank for rsLoRA.
+        rslora: Whether it is an rsLoRA.
     """
 
-    config: PeftConfig
     header: Header
-    modules: int
-    rank: int
+    ranks: Mapping[str, int]
+    alphas: Mapping[str, float]
+    rslora: bool
+
+    @property
+    def modules(self) -> int:
+        """Layers that it changes."""
+        return len(self.ranks)
+
+    @property
+    def rank(self) -> int:
+        """Its largest rank."""
+        return max(self.ranks.values())
 
 
 def read_adapter_folder(folder: Path, base: str, layers: Layers) -> AdapterFolder:
@@ -55,20 +78,19 @@ def read_adapter_folder(folder: Path, base: str, layers: Layers) -> AdapterFolde
         layers: The base's layers.
 
     Raises:
-        AdapterUnusable: A file is missing or broken, a layer or a shape is not the base's, or it is
-            no plain LoRA.
+        AdapterUnusable: A file is missing or broken, a layer or a shape is not the base's, no layer is
+            changed, or it is no plain LoRA.
     """
     config = _config(folder / CONFIG)
     header = _header(folder / WEIGHTS)
-    matrices = _matrices(header)
-    for layer in matrices:
-        if layer not in layers:
-            raise _unusable(
-                f"The adapter changes {layer}, and {base} has no such layer.", layer=layer, base=base
-            )
-        _hold(matrices[layer], layers[layer], base)
-    rank = max(down.shape[0] for down, _ in matrices.values())
-    return AdapterFolder(config, header, len(matrices), rank)
+    found = {layer: _rank(layer, pair, base, layers, config) for layer, pair in _matrices(header).items()}
+    # PEFT makes no room for a layer that the config does not name, and leaves its matrices out.
+    ranks = {layer: rank for layer, rank in found.items() if config.means(layer)}
+    if not ranks:
+        message = f"{CONFIG} names none of the {len(found)} layers in {WEIGHTS} under target_modules."
+        raise _unusable(message, file=CONFIG, layers=len(found))
+    alphas = {layer: _alpha(config, layer) for layer in ranks}
+    return AdapterFolder(header, ranks, alphas, config.fields.get("use_rslora") is True)
 
 
 def _config(path: Path) -> PeftConfig:
@@ -81,16 +103,13 @@ def _config(path: Path) -> PeftConfig:
         raise _unusable(config.flaw.message, file=CONFIG)
     kind = config.fields.get("peft_type")
     if kind != "LORA":
-        raise _unusable(
-            f"{CONFIG} says peft_type {kind!r}; only LORA is served.", file=CONFIG, peft_type=kind
-        )
+        message = f"{CONFIG} says peft_type {kind!r}; only LORA is served."
+        raise _unusable(message, file=CONFIG, peft_type=kind)
     if config.rank is None or config.alpha is None:
         raise _unusable(f"{CONFIG} states no rank `r` or no `lora_alpha`.", file=CONFIG)
-    for field in ("use_dora", "modules_to_save", "trainable_token_indices", "alora_invocation_tokens"):
+    for field in _BEYOND:
         if config.fields.get(field):
-            message = (
-                f"{CONFIG} has {field}; requests with other adapters in one batch take plain LoRAs only."
-            )
+            message = f"{CONFIG} has {field}; only plain LoRAs can share a batch."
             raise _unusable(message, file=CONFIG, field=field)
     return config
 
@@ -115,7 +134,7 @@ def _matrices(header: Header) -> dict[str, tuple[Tensor, Tensor]]:
     for tensor in header.tensors:
         match = _MATRIX.fullmatch(tensor.name)
         if match is None:
-            message = f"The tensor {tensor.name} is no matrix of a LoRA that PEFT would load."
+            message = f"The tensor {tensor.name} is no matrix of a plain LoRA on a linear layer."
             raise _unusable(message, tensor=tensor.name)
         if tensor.dtype not in _FLOATS:
             message = (
@@ -133,10 +152,15 @@ def _matrices(header: Header) -> dict[str, tuple[Tensor, Tensor]]:
     return {layer: (pair["A"], pair["B"]) for layer, pair in found.items()}
 
 
-def _hold(pair: tuple[Tensor, Tensor], size: tuple[int, int], base: str) -> None:
+def _rank(layer: str, pair: tuple[Tensor, Tensor], base: str, layers: Layers, config: PeftConfig) -> int:
+    """Hold a layer's matrices against the base and the config, and give their rank."""
+    if layer not in layers:
+        message = f"The adapter changes {layer}, and {base} has no such layer."
+        raise _unusable(message, layer=layer, base=base)
     down, up = pair
+    inputs, outputs = layers[layer]
     rank = down.shape[0] if down.shape else 0
-    for tensor, shape in ((down, (rank, size[0])), (up, (size[1], rank))):
+    for tensor, shape in ((down, (rank, inputs)), (up, (outputs, rank))):
         if tensor.shape != shape or not rank:
             found, taken = list(tensor.shape), list(shape)
             raise _unusable(
@@ -146,6 +170,21 @@ def _hold(pair: tuple[Tensor, Tensor], size: tuple[int, int], base: str) -> None
                 expected=taken,
                 base=base,
             )
+    stated = config.rank_of(layer)
+    if stated != rank:
+        message = f"The layer {layer} has the rank {rank}, and {CONFIG} says {stated}."
+        raise _unusable(message, layer=layer, rank=rank, stated=stated)
+    return rank
+
+
+def _alpha(config: PeftConfig, layer: str) -> float:
+    patterns = config.fields.get("alpha_pattern")
+    for words, alpha in (patterns if isinstance(patterns, dict) else {}).items():
+        # Taken as plain names, as the ranks are: a file's regular expression is never run.
+        name = words.removeprefix("^").removesuffix("$").replace("\\", "")
+        if f".{layer}".endswith(f".{name}") and type(alpha) in (int, float):
+            return float(alpha)
+    return float(config.alpha or 0)
 
 
 def _unusable(message: str, **evidence: Any) -> AdapterUnusable:
