@@ -81,4 +81,4 @@ class ArchiveLayout(SourceUnusable):
     """The archive's files are not at its root."""
 
     code = "archive_layout"
-    default_fix = "Pack it from inside the folder: `tar -czf ../model.tar.gz .`"
+    default_fix = "Pack it again from inside the folder (`tar -czf ../model.tar.gz .`), and ship again."

@@ -63,6 +63,9 @@ _CAPACITY = re.compile(r"insufficient (gpu )?capacity|capacity[ _]exhausted|no (
 #: dossier 5.5 (DEGRADED "Startup stalled", FAILED "Timed out waiting for readiness").
 _STALLED = re.compile(r"\bstalled\b|timed out waiting for readiness", re.I)
 
+#: Levels of events that complain.
+_COMPLAINTS = frozenset({"warn", "error"})
+
 #: Of a server's sentence, as much as is searched.
 _LONGEST = 2000
 
@@ -129,4 +132,8 @@ def _state(said: str) -> str:
 
 def _troubles(events: Sequence[HostedEvent]) -> list[str]:
     """List what the platform complained of, the newest first."""
-    return [event.message for event in reversed(events) if event.level.lower() in ("warn", "error")]
+    return [
+        event.message
+        for event in reversed(events)
+        if event.level.lower().removeprefix("level_") in _COMPLAINTS
+    ]
