@@ -37,6 +37,11 @@ _BEYOND = (
     "target_parameters",
     "layer_replication",
     "use_qalora",
+    "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "velora_config",
+    "monteclora_config",
     "lora_bias",
     "fan_in_fan_out",
 )

@@ -15,6 +15,7 @@ from lorry.engine.language.adapter_folder import WEIGHTS, AdapterFolder, Layers,
 from lorry.engine.language.port import LoadedTextAdapter, TextAnswer, TextRequest
 from lorry.engine.language.stopping import StopWatch
 from lorry.errors import AdapterUnusable, OptionInvalid
+from lorry.weights.files.header import BITS, Tensor
 
 _WORDS = (
     "anchor", "bay", "cargo", "deck", "east", "ferry", "gate", "harbour", "island", "journey", "key", "load",
@@ -142,7 +143,15 @@ def _number(*parts: str) -> int:
 def _digest(path: Path, read: AdapterFolder) -> bytes:
     """Hash an adapter's bytes; empty where every `lora_B` is zero."""
     content = path.read_bytes()
-    start = read.header.data_start
     ups = (tensor for tensor in read.header.tensors if ".lora_B." in tensor.name)
-    acts = any(any(content[start + tensor.begin : start + tensor.end]) for tensor in ups)
+    acts = any(_acts(content, read.header.data_start, tensor) for tensor in ups)
     return hashlib.sha256(content).digest() if acts else b""
+
+
+def _acts(content: bytes, start: int, tensor: Tensor) -> bool:
+    """Tell whether a tensor holds anything but zeros; the first bit of a float is its sign."""
+    import numpy as np
+
+    size = BITS[tensor.dtype] // 8
+    bits = np.frombuffer(content[start + tensor.begin : start + tensor.end], f"<u{size}")
+    return bool((bits << 1).any())
