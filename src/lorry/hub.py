@@ -26,6 +26,7 @@ from lorry.errors import (
     Unreachable,
 )
 from lorry.publication import TAG, from_disk, kind_of, model_card
+from lorry.redaction import betrays
 
 if TYPE_CHECKING:
     import httpx2
@@ -124,7 +125,9 @@ class HubPublisher:
             known = translate(error, self._endpoint, repo, self._unreachable)
             if known is None:
                 raise
-            raise known from error
+            secrets = (self._token or "",)
+            known.hide(secrets)
+            raise known from (None if betrays(str(error), secrets) else error)
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lorry.errors import SettingInvalid
+from lorry.redaction import shown
 
 #: File of settings that is looked for in the working folder.
 SETTINGS_FILE = "lorry.toml"
@@ -38,7 +40,7 @@ class Settings:
         home: Folder of Lorry's own state.
         engine_url: Address of the embedded engine; `None` finds the one that runs on the same home.
         engine_key: Key that is sent to the engine and, when the engine is started with one, the only key that
-            it takes.
+            it takes; never shown or logged.
         renderer: What the engine draws with: `onnx` or `diffusers`.
         threads: Threads of the renderer; `None` leaves it to the runtime.
         hub_url: Address of the Hub that an `owner/name` is looked for at.
@@ -53,7 +55,7 @@ class Settings:
 
     home: Path
     engine_url: str | None = None
-    engine_key: str | None = None
+    engine_key: str | None = field(default=None, repr=False)
     renderer: str = "onnx"
     threads: int | None = None
     hub_url: str = HUB_URL
@@ -64,6 +66,14 @@ class Settings:
     rehearse: bool = False
     allow_private_addresses: bool = False
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """List the keys and tokens: what nothing may show."""
+        return tuple(value for name in SECRETS if (value := getattr(self, name)))
+
+
+#: The settings that are keys or tokens.
+SECRETS = ("engine_key", "hub_token", "together_key")
 
 #: Name of the environment variable for each setting.
 VARIABLES = {each.name: f"LORRY_{each.name.upper()}" for each in fields(Settings)}
@@ -108,6 +118,19 @@ def read_settings(
         raise SettingInvalid(" ".join(problems), evidence={"problems": problems})
     chosen = home or settings["home"] or _default_home()
     return Settings(**{**settings, "home": Path(chosen).expanduser().absolute()})
+
+
+def secrets_around(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> tuple[str, ...]:
+    """List every key and token that is set, used or not, in settings that need not be usable.
+
+    Args:
+        environ: The environment; the process's own when omitted.
+        folder: Where lorry.toml is looked for; the working folder when omitted.
+    """
+    environment = os.environ if environ is None else environ
+    file = _from_file((folder or Path.cwd()) / SETTINGS_FILE, [])
+    found = [*_from_others(environment).items(), *file.items(), *_from_environment(environment).items()]
+    return tuple(str(value).strip() for name, (_, value) in found if name in SECRETS)
 
 
 def _default_home() -> Path:
@@ -161,6 +184,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     label, hub = take("hub_url", HUB_URL)
     if not str(hub).startswith(("http://", "https://")):
         problems.append(f"{label} is {hub!r}, which is no http address.")
+    engine_key = _secret(take("engine_key"), "key", problems)
     token = _secret(take("hub_token"), "token", problems)
     key = _secret(take("together_key"), "key", problems)
     together = _api_root(take("together_url", TOGETHER_URL), problems)
@@ -168,7 +192,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     return {
         "home": take("home")[1],
         "engine_url": str(url).rstrip("/") if url else None,
-        "engine_key": take("engine_key")[1],
+        "engine_key": engine_key,
         "renderer": renderer,
         "threads": threads,
         "hub_url": str(hub).rstrip("/"),
@@ -190,13 +214,23 @@ def _secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | Non
 
 
 def _api_root(given: tuple[str, Any], problems: list[str]) -> str:
-    """Accept the root of an API; the official client adds `/v1` and `/v2` itself (Together API dossier 8.1)."""
+    """Accept the root of an API: the official client adds `/v1` and `/v2` itself (dossier 8.1)."""
     label, value = given
-    address = str(value).rstrip("/")
-    if not address.startswith(("http://", "https://")):
-        problems.append(f"{label} is {value!r}, which is no http address.")
-    elif address.endswith(("/v1", "/v2")):
-        problems.append(f"{label} is {value!r}; leave {address[-3:]} out, as it is added to each request.")
+    address = str(value).strip().rstrip("/")
+    said = shown(repr(value))
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, or a bracket too few
+        usable = False
+    if not usable:
+        problems.append(f"{label} is {said}, which is no http address.")
+    elif parts.username is not None:
+        problems.append(f"{label} is {said}; a login does not belong into it.")
+    elif parts.path in ("/v1", "/v2"):
+        problems.append(f"{label} is {said}; leave {parts.path} out, as it is added to each request.")
+    elif parts.path or parts.query or parts.fragment:
+        problems.append(f"{label} is {said}; give the root of the API, without a path.")
     return address
 
 

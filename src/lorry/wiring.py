@@ -164,12 +164,14 @@ class House:
         """Open the durable runtime of this home."""
         if self._deliveries is None:
             from lorry.delivery import Deliveries
+            from lorry.journal import Hiding
 
             store = await self.store()
+            journal = Hiding(store, self.settings.secrets)
             opened = Deliveries(
                 home=self.settings.home,
                 records=store,
-                journal=self.around(store) if self.around else store,
+                journal=self.around(journal) if self.around else journal,
                 intents=store,
                 places=self,
                 now=now,

@@ -133,6 +133,9 @@ def _say_nothing(_unraisable: object) -> None:
 
 
 def _tell(error: LorryError, *, as_json: bool) -> None:
+    from lorry.settings import secrets_around
+
+    error.hide(secrets_around())
     if as_json:
         import json
 

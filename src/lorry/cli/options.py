@@ -35,7 +35,14 @@ class Output:
             data: JSON values, printed with `--json`.
             lines: The same for people.
         """
-        text = json_.dumps(data, indent=2, default=str) if self.json else "\n".join(lines)
+        from lorry.redaction import shown, shown_value
+        from lorry.settings import secrets_around
+
+        secrets = secrets_around()
+        if self.json:
+            text = json_.dumps(shown_value(json_.loads(json_.dumps(data, default=str)), secrets), indent=2)
+        else:
+            text = shown("\n".join(lines), secrets)
         print(text)  # noqa: T201 - the door prints
 
     def steps_console(self) -> Console:

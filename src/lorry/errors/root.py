@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -41,6 +41,17 @@ class LorryError(Exception):
         super().__init__(self.message)
         self.fix = shown(fix) if fix is not None else self.default_fix
         self.evidence: dict[str, Any] = shown_value(dict(evidence or {}))
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Take secrets out that only a caller knows.
+
+        Args:
+            secrets: Keys and tokens.
+        """
+        known = tuple(secrets)
+        self.message, self.fix = shown(self.message, known), shown(self.fix, known)
+        self.evidence = shown_value(self.evidence, known)
+        self.args = (self.message,)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the error as data, the same that `--json` prints under `error`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from lorry.journal.events import step_done, step_failed, step_note, step_retrying, step_started
 from lorry.journal.follow import follow
+from lorry.journal.hiding import Hiding
 from lorry.journal.timeline import Line, LineState, timeline
 
 __all__ = [
+    "Hiding",
     "Line",
     "LineState",
     "follow",
