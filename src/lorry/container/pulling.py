@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 import httpx
 
 from lorry.container.desk import Desk
-from lorry.container.remote import Job, JobQueue
+from lorry.container.remote import Job
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,29 @@ _log = logging.getLogger(__name__)
 _PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
-async def pull(desk: Desk, queue: JobQueue) -> None:
+class Jobs(Protocol):
+    """A queue as its worker sees it (`remote.JobQueue`).
+
+    Attributes:
+        claim: Seconds after which a claimed job without a report goes back.
+    """
+
+    claim: int
+
+    async def retrieve(self) -> Job | None:
+        """Claim the next job; `None` when none came for a while."""
+
+    async def report(
+        self,
+        job: str,
+        status: str,
+        outputs: Mapping[str, Any] | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Say how far a job has come, and whether that was taken."""
+
+
+async def pull(desk: Desk, queue: Jobs) -> None:
     """Work through a queue until the desk is stopping; the job at hand is always finished and reported.
 
     Args:
@@ -39,7 +62,7 @@ async def pull(desk: Desk, queue: JobQueue) -> None:
             await _work(desk, queue, job)
 
 
-async def _work(desk: Desk, queue: JobQueue, job: Job) -> None:
+async def _work(desk: Desk, queue: Jobs, job: Job) -> None:
     async with _claimed(queue, job):
         outputs = await desk.draw(job.payload, job.id)
     error = outputs.get("error")
@@ -51,7 +74,7 @@ async def _work(desk: Desk, queue: JobQueue, job: Job) -> None:
 
 
 @asynccontextmanager
-async def _claimed(queue: JobQueue, job: Job) -> AsyncIterator[None]:
+async def _claimed(queue: Jobs, job: Job) -> AsyncIterator[None]:
     """Report that a job is running while the block lasts, three times within each claim."""
 
     async def refresh() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,30 @@ class RendererBench:
         """Unload what was loaded."""
         while self._loaded:
             self._renderer.unload(self._loaded.popitem()[0])
+
+
+def drawn_by(
+    render: Callable[[Sequence[RenderRequest]], list[Picture]], base: str, drawings: Sequence[Drawing]
+) -> list[Picture]:
+    """Have a renderer draw at its own size, and enlarge to what was asked for.
+
+    Args:
+        render: Draws.
+        base: Id of its base, for the sentence.
+        drawings: What is wanted.
+
+    Raises:
+        OptionInvalid: A drawing is no square.
+    """
+    for drawing in drawings:
+        if drawing.width != drawing.height:
+            size = f"{drawing.width}x{drawing.height}"
+            raise OptionInvalid(
+                f"The base {base} draws squares; {size} was asked for.",
+                fix="Give a size, or width and height alike.",
+            )
+    pictures = render([_request(drawing) for drawing in drawings])
+    return [_enlarged(picture, drawing.width) for picture, drawing in zip(pictures, drawings, strict=True)]
 
 
 def _request(drawing: Drawing) -> RenderRequest:
