@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, FastAPI
 
 from lorry.engine import api_errors
+from lorry.engine.containers import routes as containers
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
@@ -42,6 +43,7 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: Images(its.works, its.shelves, its.targets, its.loras, its.serving, its.album).router(),
     lambda its: inference_models.router(its.works.config),
     lambda its: its.album.router(),
+    containers.router,
 )
 
 
