@@ -77,6 +77,8 @@ def write(forward: Any, cache: Any, rows: Sequence[Row], names: Sequence[str] | 
         rows: The answers to write.
         names: For each row the adapter that acts; `None` where the model has none.
     """
+    if not rows:
+        return
     batch = _Batch(forward, cache, rows, names)
     while batch.rows:
         yield batch.step()

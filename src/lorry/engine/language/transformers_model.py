@@ -8,8 +8,10 @@ would add the matrices first. The words are the same, and the base is in memory 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +96,11 @@ class TransformersLanguageModel:
         from peft import get_peft_model, set_peft_model_state_dict
         from safetensors.torch import load_file
 
-        if self._mixed is None:
-            self._mixed = get_peft_model(self._plain, _config(read), adapter_name=inner)
-        else:
-            self._mixed.add_adapter(inner, _config(read))
+        with _without_remarks():
+            if self._mixed is None:
+                self._mixed = get_peft_model(self._plain, _config(read), adapter_name=inner)
+            else:
+                self._mixed.add_adapter(inner, _config(read))
         outcome = set_peft_model_state_dict(self._mixed, load_file(file), adapter_name=inner)
         self._mixed.eval().requires_grad_(False)
         if outcome.unexpected_keys:
@@ -111,10 +114,19 @@ class TransformersLanguageModel:
         if self._mixed is None or inner not in self._mixed.peft_config:
             return
         if len(self._mixed.peft_config) > 1:
-            self._mixed.delete_adapter(inner)
+            with _without_remarks():
+                self._mixed.delete_adapter(inner)
         else:  # the last one: the layers become plain again, and cost nothing more
             self._plain = self._mixed.unload()
             self._mixed = None
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Keep to ourselves what peft remarks on training, on its active adapter and on libraries' next versions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _layers(model: Any) -> Layers:
