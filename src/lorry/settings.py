@@ -133,6 +133,21 @@ def secrets_around(environ: Mapping[str, str] | None = None, folder: Path | None
     return tuple(str(value).strip() for name, (_, value) in found if name in SECRETS)
 
 
+def tg_login(environ: Mapping[str, str] | None = None) -> Path:
+    """Say where Together's own command line keeps the login of `tg login` (dossier 8.1); it is never read.
+
+    Args:
+        environ: The environment; the process's own when omitted.
+    """
+    environment = os.environ if environ is None else environ
+    if given := environment.get("TOGETHER_CREDENTIALS_PATH"):
+        return Path(given)
+    configured = (
+        environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME") or Path.home()) / ".config"
+    )
+    return Path(configured) / "together" / "credentials.json"
+
+
 def _default_home() -> Path:
     from platformdirs import user_data_path
 
