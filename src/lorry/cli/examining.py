@@ -36,10 +36,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows of one subject: label and value."""
+    """Rows of one subject: label and value; of a secret only whether it is set."""
 
     title: str
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, str | bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Examination:
         """Write it for people."""
         lines: list[str] = []
         for section in self.sections:
-            lines += [section.title, *pairs(section.rows), ""]
+            lines += [section.title, *pairs((label, _said(value)) for label, value in section.rows), ""]
         for problem in self.problems:
             lines += [f"problem: {problem.sentence}", f"next: {problem.fix}"]
         return lines if self.problems else [*lines, "No problem found."]
@@ -109,7 +109,11 @@ def _home(home: Path) -> Iterator[tuple[str, str]]:
 
 def _home_problems(home: Path) -> Iterator[Problem]:
     there = _nearest(home)
-    if not os.access(there, os.W_OK):
+    if not there.is_dir():
+        yield Problem(
+            f"{there} is a file, and the home has to be a folder.", "Choose another place with `--home`."
+        )
+    elif not os.access(there, os.W_OK):
         yield Problem(
             f"{there} can't be written.", "Correct the permissions, or choose another place with `--home`."
         )
@@ -125,13 +129,24 @@ def _nearest(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def _settings(settings: Settings) -> Iterator[tuple[str, str]]:
+def _said(value: str | bool) -> str:
+    if isinstance(value, bool):
+        return "set" if value else "not set"
+    return value
+
+
+def _settings(settings: Settings) -> Iterator[tuple[str, str | bool]]:
     for each in fields(settings):
         value = getattr(settings, each.name)
         if each.name in SECRETS:
-            yield each.name, "set" if value else "not set"
+            yield each.name, bool(value)
         elif each.name != "home":
-            yield each.name, "not set" if value is None else shown(str(value))
+            yield each.name, "not set" if value is None else shown(_written(value))
+
+
+def _written(value: object) -> str:
+    """Write a value as it stands in `lorry.toml`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _platforms(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -155,7 +170,8 @@ def _extras() -> Iterator[tuple[str, str]]:
     """Say which optional parts are installed, as the package's own metadata lists them."""
     parts: dict[str, list[str]] = {}
     for line in metadata.requires("lorry") or ():
-        if match := _EXTRA.match(line):
+        match = _EXTRA.match(line)
+        if match and match["extra"] != "dev":
             parts.setdefault(match["extra"], []).append(match["part"])
     for extra, names in parts.items():
         missing = [name for name in names if _version(name) == "not installed"]

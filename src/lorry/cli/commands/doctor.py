@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -55,6 +55,11 @@ def doctor(
     from lorry.cli.probing import probe_lines, tried_lines
 
     address, key = _service(settings)
+    price = 0.0 if settings.rehearse else _price(base)
+    if spend is not None:
+        from lorry.platforms.probing.spending import agreed
+
+        agreed(base, spend, price)  # before anything is asked
     report = asyncio.run(_probe(address, key))
     data, lines = report.as_dict(), probe_lines(report)
     if save is not None:
@@ -64,7 +69,7 @@ def doctor(
         data["saved"] = [str(file) for file in files]
         lines += ["", f"{len(files)} answers are in {save}, without anything of your account."]
     if spend is not None and lora is not None:
-        tried = asyncio.run(_try(address, key, settings, base, lora, spend))
+        tried = asyncio.run(_try(settings, base, lora, spend, price))
         data["tried"] = tried.as_dict()
         lines += ["", *tried_lines(tried)]
     common.out(data, lines)
@@ -103,17 +108,19 @@ async def _probe(address: str, key: str) -> Probe:
     return await probe(address, key)
 
 
-async def _try(address: str, key: str, settings: Settings, base: str, lora: str, spend: float) -> Tried:
+async def _try(settings: Settings, base: str, lora: str, spend: float, price: float | None) -> Tried:
     from lorry.delivery.proofs.pictures import NEUTRAL_PROMPT
     from lorry.platforms.probing.spending import try_lora
-    from lorry.platforms.together import connect
+    from lorry.wiring import House
 
-    more: dict[str, Any] = {"project": None if settings.rehearse else settings.together_project}
-    price = 0.0 if settings.rehearse else _price(base)
-    async with connect(address, key, **more) as platform:
+    house = House(settings)
+    try:
+        platform = await house.platform(embedded=settings.rehearse)
         return await try_lora(
             platform.painter, base, lora, NEUTRAL_PROMPT, allowed=spend, cents_per_megapixel=price
         )
+    finally:
+        await house.close()
 
 
 def _price(base: str) -> float | None:

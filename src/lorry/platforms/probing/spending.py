@@ -77,6 +77,40 @@ def estimate(cents_per_megapixel: float) -> float:
     return round(PICTURES * SIZE * SIZE / 1_000_000 * cents_per_megapixel, 4)
 
 
+def agreed(base: str, allowed: float, cents_per_megapixel: float | None) -> float:
+    """Hold what a trial may cost against what it costs at most.
+
+    Args:
+        base: The shared base.
+        allowed: The most that it may cost, US cents.
+        cents_per_megapixel: Price; `None` where nobody knows it.
+
+    Returns:
+        What it costs at most, US cents.
+
+    Raises:
+        OptionInvalid: `allowed` is no amount.
+        PriceNotAccepted: It may cost more than is allowed, or nobody knows what it costs.
+    """
+    if not 0 <= allowed < float("inf"):
+        raise OptionInvalid(f"{allowed} cents can't be spent.", fix="Give a number of US cents, such as 5.")
+    if cents_per_megapixel is None:
+        raise PriceNotAccepted(
+            f"Nobody publishes what {base} costs, so no limit can be kept; nothing was drawn.",
+            fix="Name a base whose price is known, such as black-forest-labs/FLUX.2-dev.",
+            evidence={"base": base, "allowed_cents": allowed},
+        )
+    cents = estimate(cents_per_megapixel)
+    if cents > allowed:
+        raise PriceNotAccepted(
+            f"Up to {PICTURES} pictures of {base} at {SIZE}x{SIZE} cost up to {cents:g} cents, and "
+            f"{allowed:g} are allowed; nothing was drawn.",
+            fix=f"Add `--spend {math.ceil(cents)}` to agree to that, or leave the question open.",
+            evidence={"base": base, "cents": cents, "allowed_cents": allowed, "pictures": PICTURES},
+        )
+    return cents
+
+
 async def try_lora(
     painter: Painter,
     base: str,
@@ -101,9 +135,7 @@ async def try_lora(
         PlatformError: The base does not draw.
         PriceNotAccepted: It may cost more than is allowed, or nobody knows what it costs; nothing was drawn.
     """
-    if not 0 <= allowed < float("inf"):
-        raise OptionInvalid(f"{allowed} cents can't be spent.", fix="Give a number of US cents, such as 5.")
-    cents = _agreed(base, allowed, cents_per_megapixel)
+    cents = agreed(base, allowed, cents_per_megapixel)
 
     async def draw(prompt: str, seed: int, loras: tuple[LoraUse, ...]) -> bytes:
         (picture,) = await painter.paint(PictureOrder(base, prompt, seed, size=SIZE, loras=loras))
@@ -122,21 +154,3 @@ async def try_lora(
     except PlatformError as error:
         nowhere = (error.code, error.message)
     return Tried(base, address, cents, found.difference, found.noise, found.threshold, found.passed, nowhere)
-
-
-def _agreed(base: str, allowed: float, price: float | None) -> float:
-    if price is None:
-        raise PriceNotAccepted(
-            f"Nobody publishes what {base} costs, so no limit can be kept; nothing was drawn.",
-            fix="Name a base whose price is known, such as black-forest-labs/FLUX.2-dev.",
-            evidence={"base": base, "allowed_cents": allowed},
-        )
-    cents = estimate(price)
-    if cents > allowed:
-        raise PriceNotAccepted(
-            f"Up to {PICTURES} pictures of {base} at {SIZE}x{SIZE} cost up to {cents:g} cents, and "
-            f"{allowed:g} are allowed; nothing was drawn.",
-            fix=f"Add `--spend {math.ceil(cents)}` to agree to that, or leave the question open.",
-            evidence={"base": base, "cents": cents, "allowed_cents": allowed, "pictures": PICTURES},
-        )
-    return cents
