@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lorry.errors import SettingInvalid
-from lorry.settings import read_settings
+from lorry.settings import read_settings, secrets_around, tg_login
 
 
 def test_the_defaults_need_nothing(tmp_path: Path) -> None:
@@ -89,3 +89,84 @@ def test_a_truth_is_said_in_words(tmp_path: Path, said: str, allowed: bool) -> N
     assert read_settings(environ={}, folder=tmp_path).allow_private_addresses is allowed
     with pytest.raises(SettingInvalid, match="true or false"):
         read_settings(environ={"LORRY_ALLOW_PRIVATE_ADDRESSES": "maybe"}, folder=tmp_path)
+
+
+def test_together_is_found_under_either_name(tmp_path: Path) -> None:
+    """Lorry's own variables win over those of the official client, which win over nothing but the defaults."""
+    other = {
+        "TOGETHER_API_KEY": "tgp_other",
+        "TOGETHER_BASE_URL": "https://other.example/",
+        "TOGETHER_PROJECT_ID": "proj_o",
+    }
+    settings = read_settings(environ=other, folder=tmp_path)
+    assert settings.together_key == "tgp_other"
+    assert settings.together_url == "https://other.example"
+    assert settings.together_project == "proj_o"
+    own = {
+        "LORRY_TOGETHER_KEY": "tgp_own",
+        "LORRY_TOGETHER_URL": "http://127.0.0.1:9",
+        "LORRY_TOGETHER_PROJECT": "proj_l",
+    }
+    settings = read_settings(environ={**other, **own}, folder=tmp_path)
+    assert (settings.together_key, settings.together_url) == ("tgp_own", "http://127.0.0.1:9")
+    assert settings.together_project == "proj_l"
+    settings = read_settings(environ={}, folder=tmp_path)
+    assert (settings.together_key, settings.together_project, settings.rehearse) == (None, None, False)
+    assert settings.together_url == "https://api.together.ai"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://api.together.ai/v1", "leave /v1 out"),
+        ("https://api.together.ai/v1/", "leave /v1 out"),
+        ("https://api.together.ai/v2", "leave /v2 out"),
+        ("https://api.together.ai/api", "without a path"),
+        ("https://api.together.ai?key=x", "without a path"),
+        ("https://ann:secret@api.together.ai", "a login does not belong"),
+        ("api.together.ai", "no http address"),
+        ("https://", "no http address"),
+        ("https://[::1", "no http address"),
+        ("https://h:99999", "no http address"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["LORRY_TOGETHER_URL", "TOGETHER_BASE_URL"])
+def test_the_root_of_the_api_is_the_root(tmp_path: Path, variable: str, address: str, said: str) -> None:
+    """The client of today adds `/v1` itself: an address with it would ask `/v1/v1/...`, so it is refused."""
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings(environ={variable: address}, folder=tmp_path)
+    assert variable in caught.value.message
+    assert said in caught.value.message
+    assert "secret" not in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize("variable", ["LORRY_TOGETHER_KEY", "TOGETHER_API_KEY", "LORRY_ENGINE_KEY"])
+@pytest.mark.parametrize("key", ["tgp secret", "tgp\nsecret", "tgp-sécret-clé"])
+def test_a_key_that_can_stand_in_no_header_is_refused_unseen(tmp_path: Path, variable: str, key: str) -> None:
+    """A key with a blank, a line end or an accent in it is told by its variable, not by its value."""
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings(environ={variable: key}, folder=tmp_path)
+    assert variable in caught.value.message
+    assert key not in str(caught.value.as_dict())
+
+
+def test_every_secret_around_is_known(tmp_path: Path) -> None:
+    """All keys that are set are hidden, those that lose against another too, and in settings that fail."""
+    (tmp_path / "lorry.toml").write_text('together_key = "from-the-file"\ncolour = "red"\n')
+    environ = {
+        "TOGETHER_API_KEY": "from-the-other",
+        "LORRY_TOGETHER_KEY": "from-the-own",
+        "HF_TOKEN": "hf_x ",
+    }
+    found = secrets_around(environ, tmp_path)
+    assert set(found) == {"from-the-file", "from-the-other", "from-the-own", "hf_x"}
+    assert secrets_around({}, tmp_path / "none") == ()
+
+
+def test_the_place_of_a_stored_login_is_that_of_the_official_command_line(tmp_path: Path) -> None:
+    """It is looked for where `tg login` writes it, and only to say that it is there."""
+    from together.lib.cli.auth import credentials_path
+
+    assert tg_login() == credentials_path()  # set by conftest
+    assert tg_login({"XDG_CONFIG_HOME": "/c", "HOME": "/h"}) == Path("/c/together/credentials.json")
+    assert tg_login({"HOME": "/h"}) == Path("/h/.config/together/credentials.json")
