@@ -92,7 +92,7 @@ def test_a_truth_is_said_in_words(tmp_path: Path, said: str, allowed: bool) -> N
 
 
 def test_together_is_found_under_either_name(tmp_path: Path) -> None:
-    """Lorry's own variables win over those of the official client, which win over nothing but the defaults."""
+    """Lorry's own variables win over those of the official client, and those over the defaults alone."""
     other = {
         "TOGETHER_API_KEY": "tgp_other",
         "TOGETHER_BASE_URL": "https://other.example/",
