@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from lorry.delivery.ports import Platform
-from lorry.errors import OptionInvalid, PlatformFault, RequestRefused
+from lorry.errors import ModelUnavailable, OptionInvalid, PlatformFault
 from lorry.model.generation import PictureOrder
 from tests.platforms.stand_in import PNG, StandIn
 
@@ -63,7 +63,7 @@ async def test_a_scale_without_the_adapters_name_is_refused_before_anything_is_s
 
 async def test_a_refusal_has_the_platforms_words(platform: Platform) -> None:
     """The sentence inside `{error: {message}}` reaches the user."""
-    with pytest.raises(RequestRefused, match="No such model"):
+    with pytest.raises(ModelUnavailable, match="No such model"):
         await platform.painter.paint(replace(ORDER, count=5))
 
 

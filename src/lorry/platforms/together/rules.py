@@ -174,7 +174,7 @@ RULES: tuple[Rule, ...] = (
         status=(400, 422),
         asked=frozenset({Asked.DEPLOYMENT}),
         words=_words(
-            r"\bconfigs?\b|check the hardware api|invalid hardware provided|the selected configuration"
+            r"\bconfigs?\b(?!\.json)|check the hardware api|invalid hardware provided|the selected configuration"
             r"|hardware is required"
         ),
     ),
