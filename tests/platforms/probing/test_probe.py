@@ -52,8 +52,10 @@ async def test_an_account_with_much_is_asked_no_more(service: tuple[Service, str
         {**server.lists[f"/v2/projects/{PROJECT}/models"]["data"][0], "id": f"ml_{n}"} for n in range(100)
     ]
     server.lists[f"/v2/projects/{PROJECT}/models"]["data"] = models
-    await probe(url, KEY)
+    found = await probe(url, KEY)
     assert len(server.seen) <= MOST
+    assert sum(path.endswith("/configs") for _, path, _ in server.seen) == 3
+    assert "revisions" in found.replies  # the last question is asked, too
 
 
 async def test_what_differs_comes_first(service: tuple[Service, str]) -> None:

@@ -174,8 +174,8 @@ RULES: tuple[Rule, ...] = (
         status=(400, 422),
         asked=frozenset({Asked.DEPLOYMENT}),
         words=_words(
-            r"\bconfigs?\b(?!\.json)|check the hardware api|invalid hardware provided|the selected configuration"
-            r"|hardware is required"
+            r"\bconfigs?\b(?!\.json)|check the hardware api|invalid hardware provided"
+            r"|the selected configuration|hardware is required"
         ),
     ),
     Rule(
