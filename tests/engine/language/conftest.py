@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -12,13 +11,6 @@ from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.language.port import LanguageModel
 
 KEYS = ("one", "two", "three")
-
-
-class Write(Protocol):
-    """Writes an adapter and gives its folder."""
-
-    def __call__(self, name: str, **wishes: object) -> Path:
-        """Write one; the wishes are those of `write_adapter`."""
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +34,41 @@ def real(opened: LanguageModel) -> Iterator[LanguageModel]:
     yield opened
     for key in KEYS:
         opened.unload(key)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a checkpoint that is small enough to be spoilt often: two layers, a context of 64."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from lorry.engine.language.open import base_folder
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=49152,
+        max_position_embeddings=64,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base_folder(kept)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path, kept: Path) -> LanguageModel:
+    """Open that checkpoint."""
+    from lorry.engine.language.open import open_language
+
+    return open_language(tiny_folder, kept)
 
 
 @pytest.fixture(params=["flat", pytest.param("real", marks=pytest.mark.reference)])

@@ -66,6 +66,25 @@ def test_adapters_mix_in_one_batch(model: LanguageModel, tmp_path: Path) -> None
     assert len({answer.text for answer in answers}) == 4
 
 
+def test_adapters_of_other_layers_keep_apart(model: LanguageModel, tmp_path: Path) -> None:
+    """What is loaded, asked and unloaded meanwhile, on other layers, changes no answer of an adapter."""
+    layers = [
+        {name: size for name, size in SOME.items() if name.endswith(end)} for end in ("v_proj", "up_proj")
+    ]
+    base = one(model, ask())
+    model.load("one", write_adapter(tmp_path / "one", layers=layers[0]))
+    first = one(model, ask(adapter="one"))
+    model.load("two", write_adapter(tmp_path / "two", layers=layers[1]))
+    assert one(model, ask(adapter="one")) == first
+    second = one(model, ask(adapter="two"))
+    assert len({base.text, first.text, second.text}) == 3
+    assert one(model, ask()) == base
+    model.load("three", write_adapter(tmp_path / "three", seed=3))
+    assert one(model, ask()) == base
+    model.unload("two")
+    assert [one(model, ask(adapter=key)) for key in (None, "one", None)] == [base, first, base]
+
+
 def test_an_unloaded_adapter_is_gone(model: LanguageModel, tmp_path: Path) -> None:
     """What is unloaded answers no more, the others and the base do as before; unloading again is fine."""
     for number, key in enumerate(("one", "two"), start=1):

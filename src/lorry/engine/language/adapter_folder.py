@@ -73,6 +73,15 @@ class AdapterFolder:
         """Its largest rank."""
         return max(self.ranks.values())
 
+    def holds(self, tensor: str) -> bool:
+        """Tell whether a tensor is a matrix of a layer that is changed.
+
+        Args:
+            tensor: Its name in the file.
+        """
+        match = _MATRIX.fullmatch(tensor)
+        return match is not None and match[1] in self.ranks
+
 
 def read_adapter_folder(folder: Path, base: str, layers: Layers) -> AdapterFolder:
     """Read an adapter and make sure that it fits.

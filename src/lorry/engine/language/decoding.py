@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from lorry.engine.language.port import TextAnswer, TextRequest
 from lorry.engine.language.sampling import Sampler
@@ -68,18 +68,24 @@ class Row:
         return self._watch.finish()
 
 
-def write(forward: Any, cache: Any, rows: Sequence[Row], names: Sequence[str] | None) -> Iterator[list[str]]:
+class Forward(Protocol):
+    """A language model, as transformers calls it, with an adapter for each row of the batch."""
+
+    def __call__(self, adapters: Sequence[str | None], **inputs: Any) -> Any:
+        """Compute the scores of the next tokens; the inputs are those of a causal model of transformers."""
+
+
+def write(forward: Forward, cache: Any, rows: Sequence[Row]) -> Iterator[list[str]]:
     """Write all rows to their ends; after each token give the new piece of every row that went on.
 
     Args:
-        forward: The model, as it is called.
+        forward: The model.
         cache: An empty cache for its keys and values; rows that have ended leave it.
         rows: The answers to write.
-        names: For each row the adapter that acts; `None` where the model has none.
     """
     if not rows:
         return
-    batch = _Batch(forward, cache, rows, names)
+    batch = _Batch(forward, cache, rows)
     while batch.rows:
         yield batch.step()
 
@@ -87,13 +93,12 @@ def write(forward: Any, cache: Any, rows: Sequence[Row], names: Sequence[str] | 
 class _Batch:
     """The rows that go on, with what the model remembers of them: all padded on the left to one length."""
 
-    def __init__(self, forward: Any, cache: Any, rows: Sequence[Row], names: Sequence[str] | None) -> None:
+    def __init__(self, forward: Forward, cache: Any, rows: Sequence[Row]) -> None:
         import torch
 
         self.rows = list(rows)
         self._forward = forward
         self._cache = cache
-        self._names = None if names is None else list(names)
         length = max(len(row.prompt) for row in rows)
         pads = [length - len(row.prompt) for row in rows]
         self._tokens = torch.tensor([[0] * pad + row.prompt for pad, row in zip(pads, rows, strict=True)])
@@ -111,15 +116,14 @@ class _Batch:
 
     def _scores(self) -> Any:
         places = (self._mask.cumsum(-1) - 1).clamp(min=0)[:, -self._tokens.shape[1] :]
-        adapters = {} if self._names is None else {"adapter_names": self._names}
         answer = self._forward(
+            [row.request.adapter for row in self.rows],
             input_ids=self._tokens,
             attention_mask=self._mask,
             position_ids=places,
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
-            **adapters,
         )
         return answer.logits[:, -1].float()
 
@@ -130,7 +134,6 @@ class _Batch:
         staying = [number for number, row in enumerate(self.rows) if row.ended is None]
         if len(staying) < len(self.rows):
             self.rows = [self.rows[number] for number in staying]
-            self._names = self._names and [self._names[number] for number in staying]
             kept = torch.tensor(staying, dtype=torch.long)
             self._mask = self._mask[kept]
             if staying:

@@ -72,13 +72,26 @@ def base_folder(kept: Path) -> Path:
         ExtraMissing: The package is not installed.
         StorageError: It can't be written.
     """
-    package = _package()
+    file = package_file()
     folder = kept / f"{PACKAGE}-{version(PACKAGE)}"
     if not folder.is_dir():
         from lorry.engine.language.checkpoints import keep_gguf
 
-        keep_gguf(package / _GGUF, folder)
+        keep_gguf(file, folder)
     return folder
+
+
+def package_file() -> Path:
+    """Find the base's GGUF file, without importing its package (that needs a binding of llama.cpp).
+
+    Raises:
+        ExtraMissing: The package is not installed.
+    """
+    spec = find_spec(_MODULE)
+    found = list(spec.submodule_search_locations or ()) if spec else []
+    if not found:
+        raise _missing([_MODULE])
+    return Path(found[0]) / _GGUF
 
 
 def _missing(packages: list[str]) -> ExtraMissing:
@@ -87,11 +100,3 @@ def _missing(packages: list[str]) -> ExtraMissing:
         fix=f"Run `{INSTALL}`, or `make text` in a checkout.",
         evidence={"missing": packages},
     )
-
-
-def _package() -> Path:
-    spec = find_spec(_MODULE)
-    found = list(spec.submodule_search_locations or ()) if spec else []
-    if not found:
-        raise _missing([_MODULE])
-    return Path(found[0])

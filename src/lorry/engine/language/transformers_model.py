@@ -42,6 +42,9 @@ class TransformersLanguageModel:
         self._ends = _ends(model, tokenizer)
         self._tokenizer = tokenizer.backend_tokenizer
         self._mixed: Any = None  # the PeftModel around the plain one, while adapters are loaded
+        self._acting: str | None = (
+            None  # the one adapter that acts, or the base alone; `None` in a mixed batch
+        )
         self._loaded: dict[str, LoadedTextAdapter] = {}
 
     def load(self, key: str, folder: Path) -> LoadedTextAdapter:
@@ -77,9 +80,7 @@ class TransformersLanguageModel:
         yield row.answer()
 
     def _row(self, request: TextRequest) -> Row:
-        if request.adapter is not None and request.adapter not in self._loaded:
-            message = f"The adapter {request.adapter} is not loaded."
-            raise AdapterUnusable(message, evidence={"adapter": request.adapter})
+        self._require(request.adapter)
         prompt = self._prompts.read(request)
         limit = min(request.max_tokens, self.context_length - len(prompt))
         return Row(request, prompt, limit, self._ends, self._tokenizer)
@@ -87,10 +88,37 @@ class TransformersLanguageModel:
     def _written(self, rows: Sequence[Row]) -> Iterator[list[str]]:
         from transformers import DynamicCache
 
-        names = [_inner(row.request.adapter) if row.request.adapter else _BASE_ALONE for row in rows]
-        mixed = self._mixed is not None
-        cache = DynamicCache(config=self._plain.config)
-        return write(self._mixed if mixed else self._plain, cache, rows, names if mixed else None)
+        return write(self._forward, DynamicCache(config=self._plain.config), rows)
+
+    def _forward(self, adapters: Sequence[str | None], **inputs: Any) -> Any:
+        """Compute one step of a batch, in the quickest way that its adapters allow."""
+        for key in adapters:
+            self._require(key)
+        if self._mixed is None:
+            return self._plain(**inputs)
+        names = [_BASE_ALONE if key is None else _inner(key) for key in adapters]
+        if len(set(names)) == 1:  # a third quicker than a mixed batch
+            self._let_act(names[0])
+            return self._mixed.get_base_model()(**inputs)
+        self._let_act(None)
+        return self._mixed(adapter_names=names, **inputs)
+
+    def _require(self, key: str | None) -> None:
+        if key is not None and key not in self._loaded:
+            message = f"The adapter {key} is not loaded."
+            raise AdapterUnusable(message, evidence={"adapter": key})
+
+    def _let_act(self, name: str | None) -> None:
+        """Let one adapter act on whole batches, or the base alone, or whichever each row names (`None`)."""
+        if name == self._acting:
+            return
+        if name == _BASE_ALONE:
+            self._mixed.base_model.disable_adapter_layers()
+        elif self._acting == _BASE_ALONE:
+            self._mixed.base_model.enable_adapter_layers()
+        if name not in (None, _BASE_ALONE):
+            self._mixed.base_model.set_adapter(name, inference_mode=True)
+        self._acting = name
 
     def _inject(self, inner: str, file: Path, read: AdapterFolder) -> None:
         from peft import get_peft_model, set_peft_model_state_dict
@@ -98,10 +126,13 @@ class TransformersLanguageModel:
 
         with _without_remarks():
             if self._mixed is None:
+                self._acting = None
                 self._mixed = get_peft_model(self._plain, _config(read), adapter_name=inner)
             else:
+                self._let_act(None)  # layers that become wrapped now know nothing of who acts in the others
                 self._mixed.add_adapter(inner, _config(read))
-        outcome = set_peft_model_state_dict(self._mixed, load_file(file), adapter_name=inner)
+        tensors = {name: value for name, value in load_file(file).items() if read.holds(name)}
+        outcome = set_peft_model_state_dict(self._mixed, tensors, adapter_name=inner)
         self._mixed.eval().requires_grad_(False)
         if outcome.unexpected_keys:
             first, count = outcome.unexpected_keys[0], len(outcome.unexpected_keys)
@@ -114,6 +145,7 @@ class TransformersLanguageModel:
         if self._mixed is None or inner not in self._mixed.peft_config:
             return
         if len(self._mixed.peft_config) > 1:
+            self._let_act(None)  # peft chooses another one by itself
             with _without_remarks():
                 self._mixed.delete_adapter(inner)
         else:  # the last one: the layers become plain again, and cost nothing more
@@ -123,7 +155,7 @@ class TransformersLanguageModel:
 
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    """Keep to ourselves what peft remarks on training, on its active adapter and on libraries' next versions."""
+    """Keep to ourselves what peft remarks on training, active adapters and next versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
