@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ from PIL import Image, PngImagePlugin
 
 from lorry.api import Lorry
 from lorry.delivery import Deliveries, Policy
-from lorry.delivery.doubles import Ground, MemoryPublisher, memory_platform
+from lorry.delivery.doubles import Ground, MemoryPublisher, OnePlace, memory_platform
+from lorry.delivery.place import Place
 from lorry.delivery.ports import Journal, Platform
 from lorry.errors import LorryError
 from lorry.model.events import Event
@@ -89,8 +91,8 @@ class Doomed:
     def __getattr__(self, verb: str) -> Any:
         act = getattr(self._port, verb)
 
-        async def counted(*values: Any) -> Any:
-            answer = await act(*values)
+        async def counted(*values: Any, **named: Any) -> Any:
+            answer = await act(*values, **named)
             self._doom.count()
             return answer
 
@@ -99,13 +101,8 @@ class Doomed:
 
 def doomed_platform(platform: Platform, doom: Doom) -> Platform:
     """Count the calls of all ports of a platform."""
-    return Platform(
-        platform.route,
-        Doomed(platform.registry, doom),
-        Doomed(platform.endpoints, doom),
-        Doomed(platform.deployments, doom),
-        Doomed(platform.painter, doom),
-    )
+    names = [each.name for each in fields(Platform) if each.name != "address"]
+    return replace(platform, **{name: Doomed(getattr(platform, name), doom) for name in names})
 
 
 def plain_check(source: str | Path) -> WeightsReport:
@@ -122,6 +119,7 @@ def plain_check(source: str | Path) -> WeightsReport:
             base="icons",
             modules=3,
             trigger="TOK",
+            kind="image-lora",
         )
     )
 
@@ -129,17 +127,21 @@ def plain_check(source: str | Path) -> WeightsReport:
 async def over_memory(order: Order) -> None:
     """Do what an order says over the doubles, whose ground lies in a file."""
     home, ground, calls = Path(order["home"]), Ground(file=Path(order["ground"])), Doom(order, "call")
+    place = Place(
+        route="memory",
+        platform=doomed_platform(memory_platform(ground), calls),
+        publisher=Doomed(MemoryPublisher(ground), calls),
+        check=plain_check,
+    )
     async with open_store(home) as store:
         deliveries = Deliveries(
             home=home,
             records=store,
             journal=DoomedJournal(store, Doom(order, "entry")),
             intents=store,
-            publisher=Doomed(MemoryPublisher(ground), calls),
-            platform=doomed_platform(memory_platform(ground), calls),
+            places=OnePlace(place),
             now=lambda: datetime.now(UTC),
             policy=Policy(first_look=0.001),
-            check=plain_check,
         )
         async with deliveries:
             await _act(deliveries, order)

@@ -13,13 +13,23 @@ from typing import Any
 import pytest
 
 from lorry.delivery import Deliveries, Policy
-from lorry.delivery.doubles import Ground, InstantDurable, MemoryPublisher, MemoryStore, memory_platform
+from lorry.delivery.doubles import (
+    Ground,
+    InstantDurable,
+    MemoryPublisher,
+    MemoryStore,
+    OnePlace,
+    memory_platform,
+)
+from lorry.delivery.mending import Leave, Mender
+from lorry.delivery.place import Place, SharedBase
 from lorry.delivery.ports import Publisher
 from lorry.delivery.run import World
 from lorry.delivery.seen import Look, Seen
 from lorry.delivery.workflow import Workflows
 from lorry.errors import error_from
 from lorry.model.events import Event
+from lorry.model.options import Wish
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
 from lorry.model.report import Finding, WeightsReport, WeightsSummary
 
@@ -46,6 +56,7 @@ class Checker:
     base: str | None = "icons"
     family: str | None = "icons"
     trigger: str | None = "TOK"
+    kind: str = "image-lora"
     seen: list[Path] = field(default_factory=list)
 
     def __call__(self, source: str | Path) -> WeightsReport:
@@ -61,6 +72,7 @@ class Checker:
             base=self.base,
             modules=3,
             trigger=self.trigger,
+            kind=self.kind,
         )
         return WeightsReport(summary, self.findings)
 
@@ -77,6 +89,23 @@ class Bench:
     policy: Policy = field(default_factory=lambda: Policy(first_look=0.001, first_retry=0.001))
     heard: list[Event] = field(default_factory=list)
     publisher: Publisher | None = None
+    mender: Mender = field(default_factory=Leave)
+    wish: Wish = field(default_factory=Wish)
+
+    @property
+    def places(self) -> OnePlace:
+        """Give the place that every route leads to."""
+        return OnePlace(
+            Place(
+                route="memory",
+                platform=memory_platform(self.ground),
+                publisher=self.publisher or MemoryPublisher(self.ground),
+                check=self.check,
+                mender=self.mender,
+                shared={"icons": SharedBase("icons")},
+                hub="memory://hub",
+            )
+        )
 
     @property
     def world(self) -> World:
@@ -86,8 +115,7 @@ class Bench:
             self.store,
             self.store,
             self.store,
-            self.publisher or MemoryPublisher(self.ground),
-            memory_platform(self.ground),
+            self.places,
             Ticking(),
             self.policy,
             self.heard.append,
@@ -97,7 +125,9 @@ class Bench:
     def model(self) -> TrainedModel:
         """Give the model as a check of the file makes it."""
         digest = hashlib.sha256(self.source.read_bytes()).hexdigest()
-        return TrainedModel("tok", str(self.source), digest, "icons", "icons", self.check.trigger, 3, AT)
+        return TrainedModel(
+            "tok", str(self.source), digest, "icons", "icons", self.check.trigger, 3, AT, self.check.kind
+        )
 
     async def walk(
         self, durable: InstantDurable | None = None, model: TrainedModel | None = None
@@ -106,13 +136,23 @@ class Bench:
         model = model or self.model
         await self.store.save_model(model)
         before = await self.store.placement("tok")
-        blank = Placement("tok", "memory", PlacementState.DELIVERING, None, ProviderIds(), None, None, AT)
+        blank = Placement(
+            "tok",
+            self.wish.route,
+            PlacementState.DELIVERING,
+            None,
+            ProviderIds(),
+            None,
+            None,
+            AT,
+            options=self.wish.options,
+        )
         await self.store.save_placement(
             replace(before or blank, state=PlacementState.DELIVERING, error=None, proof=None)
         )
         looks = (Look("check", "Checking the files.", "sound.", {}, AT, AT),)
-        values = Seen(model, looks).as_values()
-        answer = await Workflows(self.world, self.check).ship(durable or InstantDurable(), values)
+        values = {**Seen(model, looks).as_values(), **self._wished()}
+        answer = await Workflows(self.world).ship(durable or InstantDurable(), values)
         if answer["error"] is not None:
             raise error_from(answer["error"])
         return await self.placement()
@@ -122,10 +162,14 @@ class Bench:
         await self.store.save_placement(
             replace(await self.placement(), state=PlacementState.RETIRING, error=None)
         )
-        values = {"model": self.model.as_dict()}
-        answer = await Workflows(self.world, self.check).retire(InstantDurable(), values)
+        values = {"model": self.model.as_dict(), **self._wished()}
+        answer = await Workflows(self.world).retire(InstantDurable(), values)
         error: dict[str, Any] | None = answer["error"]
         return error
+
+    def _wished(self) -> dict[str, Any]:
+        wish = self.wish
+        return {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options.given()}
 
     async def placement(self) -> Placement:
         """Read where the model stands."""
@@ -147,17 +191,18 @@ class Bench:
 
 @asynccontextmanager
 async def _opened(bench: Bench, home: Path, parts: dict[str, Any]) -> AsyncIterator[Deliveries]:
+    for name in ("publisher", "mender"):
+        if name in parts:
+            setattr(bench, name, parts.pop(name))
     chosen: dict[str, Any] = {
         "home": home,
         "records": bench.store,
         "journal": bench.store,
         "intents": bench.store,
-        "publisher": MemoryPublisher(bench.ground),
-        "platform": memory_platform(bench.ground),
+        "places": bench.places,
         "now": Ticking(),
         "policy": bench.policy,
         "listen": bench.heard.append,
-        "check": bench.check,
     }
     async with Deliveries(**{**chosen, **parts}) as deliveries:
         yield deliveries

@@ -9,8 +9,10 @@ import pytest
 from lorry.delivery.doubles import Fault, Ground, MemoryPublisher, memory_platform
 from lorry.delivery.doubles.instant import InstantDurable
 from lorry.delivery.ports import (
+    DeploymentOrder,
     DeploymentState,
     HostedDeployment,
+    ModelKind,
     Platform,
     Publication,
     RevisionState,
@@ -22,11 +24,13 @@ from lorry.model.generation import PictureOrder
 
 async def _deployed(platform: Platform, source: Path) -> tuple[str, HostedDeployment]:
     base = await platform.registry.base("icons")
-    model = await platform.registry.create("tok", base, "ours")
+    model = await platform.registry.create("tok", base, "ours", ModelKind.ADAPTER)
     files = (UploadFile("a", source),)
     revision = await platform.registry.upload(model.id, files, lambda _sent, _total: None)
     endpoint = await platform.endpoints.create("tok")
-    made = await platform.deployments.create(endpoint.id, "tok", model, revision.id, base.config or "")
+    config = base.configurations[0].resource
+    order = DeploymentOrder("tok", f"{model.resource}/revisions/{revision.id}", config)
+    made = await platform.deployments.create(endpoint.id, order)
     return endpoint.id, made
 
 

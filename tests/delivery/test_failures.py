@@ -105,7 +105,7 @@ async def test_an_adapter_without_effect_is_not_ready(bench: Bench) -> None:
     assert placement.state is PlacementState.FAILED
     assert placement.proof is not None
     assert placement.proof.passed is False
-    assert await asyncio.to_thread(Path(placement.proof.picture_with).is_file)
+    assert await asyncio.to_thread(Path(placement.proof.file_with).is_file)
     (deployment,) = bench.ground.things["deployments"].values()
     assert deployment["aim"] == "stop"
     assert [row["routed"] for row in bench.ground.things["endpoints"].values()] == [[]]

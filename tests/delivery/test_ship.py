@@ -76,7 +76,7 @@ async def test_the_proof_is_kept_with_both_pictures(bench: Bench) -> None:
     assert (proof.passed, proof.difference, proof.noise, proof.threshold, proof.scale) == (True, 40, 0, 1, 1)
     assert proof.prompt == "a picture of TOK"
     folder = bench.home / "proofs" / "tok"
-    assert sorted(map(str, folder.iterdir())) == sorted([proof.picture_with, proof.picture_without])
+    assert sorted(map(str, folder.iterdir())) == sorted([proof.file_with, proof.file_without])
 
 
 async def test_upload_progress_is_told_in_bytes(bench: Bench) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lorry.generation import Generations
-from lorry.model.generation import Picture, PictureOrder
+from lorry.model.generation import Picture, PictureOrder, TextOrder, Words
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -31,6 +31,7 @@ class World:
     models: dict[str, TrainedModel] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
     orders: list[PictureOrder] = field(default_factory=list)
+    asked: list[TextOrder] = field(default_factory=list)
     ticks: list[float] = field(default_factory=lambda: [10.0, 12.5])
 
     async def model(self, name: str) -> TrainedModel | None:
@@ -54,7 +55,26 @@ class World:
     def generations(self) -> Generations:
         """Give the service; a seed that is drawn is the largest that may be."""
         ticks = iter(self.ticks)
-        return Generations(self, lambda _: self, clock=lambda: next(ticks), draw=lambda below: below - 1)
+
+        async def platform_of(_: Placement) -> World:
+            return self
+
+        return Generations(self, platform_of, clock=lambda: next(ticks), draw=lambda below: below - 1)
+
+    @property
+    def painter(self) -> World:
+        """Paint with this."""
+        return self
+
+    @property
+    def writer(self) -> World:
+        """Write with this."""
+        return self
+
+    async def write(self, order: TextOrder) -> Words:
+        """Answer, and note the order."""
+        self.asked.append(order)
+        return Words("Aye.", "stop", (3, 1))
 
 
 @pytest.fixture

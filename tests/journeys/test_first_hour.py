@@ -40,9 +40,7 @@ def test_from_a_folder_to_pictures_and_back(terminal: Terminal, engine: EnginePr
         assert f"ok    {step}" in said
     shown = terminal.data("show", "tok")
     assert shown["placement"]["state"] == "ready"
-    assert all(
-        Path(shown["placement"]["proof"][key]).is_file() for key in ("picture_without", "picture_with")
-    )
+    assert all(Path(shown["placement"]["proof"][key]).is_file() for key in ("file_without", "file_with"))
     assert [entry["model"]["name"] for entry in terminal.data("models")["models"]] == ["tok"]
 
     made = terminal.data(

@@ -8,13 +8,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lorry.delivery.ports import AdapterMode, Configuration, HostedEvent
 from lorry.errors import NotThere, PlatformError
 
 Answer = TypeVar("Answer")
 
 #: Whose account it is; qualified names begin with it.
 SLUG = "someone"
-_KINDS = ("models", "revisions", "endpoints", "deployments", "repos")
+#: What runs a base of the doubles: adapters while it runs, or a model of its own.
+CONFIGURATIONS = (
+    Configuration("projects/public/configs/cr_own", None, AdapterMode.DISABLED, "1xcpu", 1, 0.0, 9),
+    Configuration("projects/public/configs/cr_live", None, AdapterMode.DYNAMIC, "1xcpu", 1, 0.0, 9),
+)
+_KINDS = (
+    "models",
+    "revisions",
+    "imports",
+    "endpoints",
+    "deployments",
+    "attachments",
+    "containers",
+    "jobs",
+    "repos",
+)
 
 
 @dataclass(slots=True)
@@ -44,6 +60,13 @@ class Ground:
         looks: Looks until a revision is validated, a deployment is ready, or has stopped.
         reject: Reasons for which every revision that is uploaded from now on is refused.
         fail: The sentence with which every deployment that is made from now on fails.
+        fail_import: The sentence with which every import that is begun from now on fails.
+        fail_attachment: The sentence with which every adapter that is attached from now on fails to load.
+        configurations: How a base can be run.
+        slots: Adapters that a deployment takes.
+        silent: Bases that do not answer without an endpoint.
+        closed: Whether the first version makes no endpoints.
+        events: What the platform says happened to every endpoint.
         effect: By how many 8-bit levels an adapter changes a picture.
         noise: By how many 8-bit levels two draws of one order differ.
         faults: Faults to meet.
@@ -55,6 +78,13 @@ class Ground:
     looks: int = 1
     reject: tuple[str, ...] = ()
     fail: str = ""
+    fail_import: str = ""
+    fail_attachment: str = ""
+    configurations: tuple[Configuration, ...] = CONFIGURATIONS
+    slots: int = 2
+    silent: tuple[str, ...] = ()
+    closed: bool = False
+    events: tuple[HostedEvent, ...] = ()
     effect: int = 40
     noise: int = 0
     faults: list[Fault] = field(default_factory=list)

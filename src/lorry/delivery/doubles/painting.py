@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 
 from lorry.delivery.doubles.ground import Ground
-from lorry.errors import RequestRefused
+from lorry.errors import NotRouted
 from lorry.model.generation import Picture, PictureOrder
 
 
@@ -20,16 +20,22 @@ class MemoryPainter:
         """Draw flat grey pictures; an adapter makes them brighter."""
 
         def act() -> tuple[Picture, ...]:
-            routed = [row["routed"] for row in self.ground.things["endpoints"].values()]
-            if not any(routed):
-                raise RequestRefused("No traffic.", evidence={"code": "endpoint_not_configured"})
             drawn = self.ground.calls.count("painter.paint")
-            scale = 1.0 if order.scale is None else order.scale
+            scale = self._scale(order)
             level = 100 + round(self.ground.effect * scale) + self.ground.noise * (drawn % 2)
             seeds = range(order.seed, order.seed + order.count)
             return tuple(Picture(flat_png(level, order.size or 8), seed) for seed in seeds)
 
         return await self.ground.meet("painter.paint", act)
+
+    def _scale(self, order: PictureOrder) -> float:
+        """Say how strongly an adapter acts: one that the request names on a base, or the deployed one."""
+        if order.target in self.ground.bases:
+            return sum(use.scale for use in order.loras)
+        routed = [row["routed"] for row in self.ground.things["endpoints"].values()]
+        if not any(routed):
+            raise NotRouted("No traffic.", evidence={"code": "endpoint_not_configured"})
+        return 1.0 if order.scale is None else order.scale
 
 
 def flat_png(level: int, size: int = 8) -> bytes:

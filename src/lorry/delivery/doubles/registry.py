@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorry.delivery.doubles.ground import SLUG, Ground
-from lorry.delivery.ports import HostedBase, HostedModel, Progress, Revision, RevisionState, UploadFile
+from lorry.delivery.ports import (
+    HostedBase,
+    HostedModel,
+    Import,
+    ImportState,
+    ModelKind,
+    Progress,
+    Revision,
+    RevisionState,
+    UploadFile,
+)
 from lorry.errors import Conflict, NotThere, RequestRefused
 
 
@@ -23,7 +33,9 @@ class MemoryRegistry:
         def act() -> HostedBase:
             if name not in self.ground.bases:
                 raise NotThere(f"No base is named {name}.")
-            return HostedBase(f"ml_{name}", name, f"projects/public/configs/cr_{name}")
+            shared = None if name in self.ground.silent else name
+            resource = f"projects/public/models/ml_{name}"
+            return HostedBase(f"ml_{name}", name, resource, self.ground.configurations, shared)
 
         return await self.ground.meet("registry.base", act)
 
@@ -35,7 +47,7 @@ class MemoryRegistry:
             lambda: next((_model(id_, row) for id_, row in models.items() if row["name"] == name), None),
         )
 
-    async def create(self, name: str, base: HostedBase, description: str) -> HostedModel:
+    async def create(self, name: str, base: HostedBase, description: str, kind: ModelKind) -> HostedModel:
         """Create a model record; a name that is there is refused."""
 
         def act() -> HostedModel:
@@ -43,7 +55,7 @@ class MemoryRegistry:
             if any(row["name"] == name for row in models.values()):
                 raise Conflict(f"Model name already exists: {name}")
             id_ = self.ground.new_id("ml")
-            models[id_] = {"name": name, "base": base.id, "description": description}
+            models[id_] = {"name": name, "base": base.id, "description": description, "kind": str(kind)}
             return _model(id_, models[id_])
 
         return await self.ground.meet("registry.create", act)
@@ -57,17 +69,48 @@ class MemoryRegistry:
             total = sum(file.path.stat().st_size for file in files)
             for part in (1, 2, 3, 4):
                 progress(total * part // 4, total)
-            id_ = self.ground.new_id("rv")
-            names = [file.name for file in files]
-            self.ground.things["revisions"][id_] = {
-                "model": model,
-                "files": names,
-                "looks": 0,
-                "reject": list(self.ground.reject),
-            }
+            id_ = self._revise(model, [file.name for file in files])
             return Revision(id_, RevisionState.PENDING)
 
         return await self.ground.meet("registry.upload", act)
+
+    async def fetch(self, model: str, address: str, token: str | None) -> Import:  # noqa: ARG002 - not kept
+        """Begin an import; looking at it lets it go on."""
+
+        def act() -> Import:
+            id_ = self.ground.new_id("job")
+            row = {"model": model, "source": address, "looks": 0, "fail": self.ground.fail_import}
+            self.ground.things["imports"][id_] = row
+            return Import(id_, model, address, ImportState.RUNNING, "PENDING")
+
+        return await self.ground.meet("registry.fetch", act)
+
+    async def imports(self, model: str) -> tuple[Import, ...]:
+        """List imports, newest first; one that ends well leaves a revision."""
+
+        def act() -> tuple[Import, ...]:
+            rows = self.ground.things["imports"]
+            mine = [id_ for id_, row in rows.items() if row["model"] == model]
+            return tuple(self._import(id_, rows[id_]) for id_ in reversed(mine))
+
+        return await self.ground.meet("registry.imports", act)
+
+    def _import(self, id_: str, row: dict[str, Any]) -> Import:
+        row["looks"] += 1
+        if row["looks"] <= self.ground.looks:
+            return Import(id_, row["model"], row["source"], ImportState.RUNNING, "RUNNING", "Reading.")
+        if row["fail"]:
+            return Import(id_, row["model"], row["source"], ImportState.FAILED, "FAILED", row["fail"])
+        if "revision" not in row:
+            row["revision"] = self._revise(row["model"], ["fetched"])
+        return Import(id_, row["model"], row["source"], ImportState.DONE, "SUCCEEDED")
+
+    def _revise(self, model: str, names: list[str]) -> str:
+        id_ = self.ground.new_id("rv")
+        reject = list(self.ground.reject)
+        row = {"model": model, "files": names, "looks": 0, "reject": reject}
+        self.ground.things["revisions"][id_] = row
+        return id_
 
     async def revisions(self, model: str) -> tuple[Revision, ...]:
         """List revisions, newest first; looking at one lets its validation go on."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lorry.delivery.doubles.ground import SLUG, Ground, row_of
-from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedEndpoint, HostedModel
+from lorry.delivery.ports import (
+    DeploymentOrder,
+    DeploymentState,
+    HostedDeployment,
+    HostedEndpoint,
+    HostedEvent,
+    Scaling,
+)
 from lorry.errors import RequestRefused
 
 
@@ -30,20 +37,24 @@ class MemoryEndpoints:
 
         def act() -> HostedEndpoint:
             id_ = self.ground.new_id("ep")
-            self.ground.things["endpoints"][id_] = {"name": name, "routed": []}
+            self.ground.things["endpoints"][id_] = {"name": name, "routed": {}}
             return _endpoint(id_, self.ground.things["endpoints"][id_])
 
         return await self.ground.meet("endpoints.create", act)
 
-    async def route(self, endpoint: str, deployments: Sequence[str]) -> HostedEndpoint:
+    async def route(self, endpoint: str, weights: Mapping[str, float]) -> HostedEndpoint:
         """Send traffic to these deployments."""
 
         def act() -> HostedEndpoint:
             row = row_of(self.ground.things["endpoints"], endpoint)
-            row["routed"] = list(deployments)
+            row["routed"] = dict(weights)
             return _endpoint(endpoint, row)
 
         return await self.ground.meet("endpoints.route", act)
+
+    async def events(self, endpoint: str) -> tuple[HostedEvent, ...]:  # noqa: ARG002 - the same for all
+        """List what happened."""
+        return await self.ground.meet("endpoints.events", lambda: self.ground.events)
 
     async def delete(self, endpoint: str) -> None:
         """Delete an endpoint; one with deployments is refused."""
@@ -71,26 +82,44 @@ class MemoryDeployments:
 
         return await self.ground.meet("deployments.list", act)
 
-    async def create(
-        self, endpoint: str, name: str, model: HostedModel, revision: str, config: str
-    ) -> HostedDeployment:
-        """Deploy a revision."""
+    async def create(self, endpoint: str, order: DeploymentOrder) -> HostedDeployment:
+        """Deploy a model, or a base."""
 
         def act() -> HostedDeployment:
             row_of(self.ground.things["endpoints"], endpoint)
-            row_of(self.ground.things["revisions"], revision)
+            model, _, revision = order.model.rpartition("/models/")[2].partition("/revisions/")
+            if revision:
+                row_of(self.ground.things["revisions"], revision)
             id_ = self.ground.new_id("dep")
-            row = {"endpoint": endpoint, "name": name, "model": model.id, "revision": revision}
             self.ground.things["deployments"][id_] = {
-                **row,
-                "config": config,
+                "endpoint": endpoint,
+                "name": order.name,
+                "model": model,
+                "resource": order.model,
+                "revision": revision,
+                "config": order.config,
+                "replicas": order.scaling.min_replicas,
                 "aim": "run",
                 "looks": 0,
                 "fail": self.ground.fail,
             }
-            return HostedDeployment(id_, name, DeploymentState.STARTING)
+            return HostedDeployment(id_, order.name, DeploymentState.STARTING)
 
         return await self.ground.meet("deployments.create", act)
+
+    async def validate(self, endpoint: str, order: DeploymentOrder) -> None:  # noqa: ARG002 - all are sound
+        """Find nothing wrong."""
+        await self.ground.meet("deployments.validate", lambda: None)
+
+    async def start(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
+        """Give a stopped deployment its replicas again."""
+
+        def act() -> None:
+            row = self.ground.things["deployments"].get(deployment)
+            if row and row["endpoint"] == endpoint and row["aim"] == "stop":
+                row.update(aim="run", looks=0, replicas=scaling.min_replicas)
+
+        await self.ground.meet("deployments.start", act)
 
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
         """Read one deployment's present state."""
@@ -118,7 +147,7 @@ class MemoryDeployments:
             rows = self.ground.things["deployments"]
             if deployment not in rows:
                 return
-            if deployment in self.ground.things["endpoints"].get(endpoint, {}).get("routed", []):
+            if deployment in self.ground.things["endpoints"].get(endpoint, {}).get("routed", {}):
                 raise RequestRefused("The deployment is still in the traffic split.")
             if rows[deployment]["aim"] == "run" and not rows[deployment]["fail"]:
                 raise RequestRefused("The deployment must be stopped first.")
@@ -129,16 +158,21 @@ class MemoryDeployments:
     def _look(self, id_: str, row: dict[str, Any]) -> HostedDeployment:
         row["looks"] += 1
         there = row["looks"] > self.ground.looks
-        if row["aim"] == "stop":
-            return HostedDeployment(
-                id_, row["name"], DeploymentState.STOPPED if there else DeploymentState.STOPPING
-            )
-        if there and row["fail"]:
-            return HostedDeployment(id_, row["name"], DeploymentState.FAILED, row["fail"])
+        fails = there and row["fail"] and row["aim"] == "run"
+        state = DeploymentState.FAILED if fails else _STATES[row["aim"], there]
+        message = row["fail"] if fails else ""
         return HostedDeployment(
-            id_, row["name"], DeploymentState.READY if there else DeploymentState.STARTING
+            id_, row["name"], state, message, str(state).upper(), row["resource"], row["config"]
         )
 
 
+_STATES = {
+    ("run", False): DeploymentState.STARTING,
+    ("run", True): DeploymentState.READY,
+    ("stop", False): DeploymentState.STOPPING,
+    ("stop", True): DeploymentState.STOPPED,
+}
+
+
 def _endpoint(id_: str, row: Mapping[str, Any]) -> HostedEndpoint:
-    return HostedEndpoint(id_, f"{SLUG}/{row['name']}", tuple(row["routed"]))
+    return HostedEndpoint(id_, f"{SLUG}/{row['name']}", row["routed"])

@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lorry.delivery.doubles import flat_png
-from lorry.delivery.proof import FLOOR, NEUTRAL_PROMPT, SEEDS, difference, measure, proof_prompt, threshold
+from lorry.delivery.proofs.pictures import (
+    FLOOR,
+    NEUTRAL_PROMPT,
+    SEEDS,
+    difference,
+    measure,
+    proof_prompt,
+    threshold,
+)
+from lorry.delivery.proofs.trial import Trial
 from lorry.errors import PlatformFault
-from lorry.model.generation import Picture, PictureOrder
 
 levels = st.integers(0, 255)
 
@@ -25,16 +33,27 @@ def _png(pixels: np.ndarray, form: str = "PNG") -> bytes:
 
 
 class Scripted:
-    """A painter that answers from a list of grey levels: without, again without, with, for each seed."""
+    """A trial that answers from a list of grey levels: without, again without, with, for each seed."""
 
     def __init__(self, *rows: tuple[int, int, int]) -> None:
-        self._levels = [level for row in rows for level in row]
-        self.orders: list[PictureOrder] = []
+        self._levels = iter([level for row in rows for level in row])
+        self.asked: list[tuple[str, str, int]] = []
 
-    async def paint(self, order: PictureOrder) -> tuple[Picture, ...]:
-        """Draw the next level."""
-        self.orders.append(order)
-        return (Picture(flat_png(self._levels[len(self.orders) - 1]), order.seed),)
+    @property
+    def trial(self) -> Trial[bytes]:
+        """Give the trial."""
+
+        async def without(prompt: str, seed: int) -> bytes:
+            return self._next("without", prompt, seed)
+
+        async def acting(prompt: str, seed: int) -> bytes:
+            return self._next("with", prompt, seed)
+
+        return Trial(acting, without)
+
+    def _next(self, how: str, prompt: str, seed: int) -> bytes:
+        self.asked.append((how, prompt, seed))
+        return flat_png(next(self._levels))
 
 
 @given(levels, levels)
@@ -88,31 +107,29 @@ def test_two_sizes_for_one_order_are_the_platform_s_fault() -> None:
 
 
 async def test_the_first_seed_that_shows_an_effect_is_enough() -> None:
-    """A clear effect needs three pictures: scale 0 twice, the deployed scale once, one prompt and seed."""
-    painter = Scripted((100, 100, 140))
-    evidence = await measure(painter, "someone/tok", "adapter", "a picture of TOK")
+    """A clear effect needs three pictures: without it twice, with it once, one prompt and seed."""
+    script = Scripted((100, 100, 140))
+    evidence = await measure(script.trial, "a picture of TOK")
     assert (evidence.passed, evidence.difference, evidence.noise, evidence.threshold) == (True, 40, 0, 1)
-    assert [order.scale for order in painter.orders] == [0.0, 0.0, 1.0]
-    assert {(order.prompt, order.seed, order.adapter) for order in painter.orders} == {
-        ("a picture of TOK", SEEDS[0], "adapter")
-    }
+    prompt = "a picture of TOK"
+    assert script.asked == [(how, prompt, SEEDS[0]) for how in ("without", "without", "with")]
 
 
 async def test_other_seeds_get_their_chance() -> None:
     """A seed on which nothing shows is followed by the next."""
-    evidence = await measure(Scripted((100, 100, 100), (90, 90, 130)), "t", None, "p")
+    evidence = await measure(Scripted((100, 100, 100), (90, 90, 130)).trial, "p")
     assert (evidence.passed, evidence.seed, evidence.difference) == (True, SEEDS[1], 40)
 
 
 async def test_no_effect_on_any_seed_fails() -> None:
     """An adapter that changes nothing fails on all seeds; the nearest attempt is kept."""
-    evidence = await measure(Scripted((100, 100, 100), (90, 90, 91), (80, 80, 80)), "t", None, "p")
+    evidence = await measure(Scripted((100, 100, 100), (90, 90, 91), (80, 80, 80)).trial, "p")
     assert (evidence.passed, evidence.difference, evidence.seed) == (False, 1, SEEDS[1])
 
 
 async def test_noise_is_no_effect() -> None:
     """A difference that the platform's own noise explains does not pass."""
-    evidence = await measure(Scripted((100, 103, 106), (100, 103, 106), (100, 103, 106)), "t", None, "p")
+    evidence = await measure(Scripted((100, 103, 106), (100, 103, 106), (100, 103, 106)).trial, "p")
     assert (evidence.passed, evidence.noise, evidence.threshold) == (False, 3, 12)
 
 
