@@ -13,6 +13,7 @@ from lorry.engine.app import build
 from lorry.engine.clock import ManualClock
 from lorry.engine.config import EngineConfig
 from lorry.engine.hub.storage import Storage
+from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.pace import Pace
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.server import check_weights
@@ -44,7 +45,7 @@ def opened(
 ) -> Iterator[Api]:
     """Open the engine of a home in this process."""
     config = EngineConfig(home, pace=pace or Pace.at_once(), api_key=api_key)
-    engine = build(open_works(config, clock), renderer, check_weights)
+    engine = build(open_works(config, clock), renderer, check_weights, lambda _: FlatLanguageModel())
     with TestClient(engine.app, base_url="http://engine.test", raise_server_exceptions=False) as client:
         assert isinstance(engine.repositories, Storage)
         yield Api(client, engine.repositories)

@@ -15,10 +15,13 @@ from starlette.testclient import TestClient
 
 from lorry.engine.hub.storage import Storage
 from lorry.engine.renderers.base import base_model
-from lorry.engine.together.catalog import BASE_MODEL_ID, CONFIG_RESOURCE
+from lorry.engine.together.bases import catalog
 
 PROJECT = "/v2/projects/proj_local"
 KEY = {"Authorization": "Bearer any"}
+
+PICTURES = catalog().base_of("ml_flux_icons_64")
+WORDS = catalog().base_of("ml_smollm2_135m_instruct")
 
 
 def write_adapter(folder: Path, *, layers: int | None = None, seed: int = 0, rank: int = 4) -> Path:
@@ -61,7 +64,7 @@ class Api:
 
     def model(self, name: str = "tok") -> dict[str, Any]:
         """Create an adapter's record."""
-        body = {"name": name, "baseModelId": BASE_MODEL_ID, "type": "adapter"}
+        body = {"name": name, "baseModelId": PICTURES.model_id, "type": "adapter"}
         return self.done("POST", "/models", body)
 
     def open_upload(self, model: str, files: Mapping[str, tuple[str, int]]) -> list[dict[str, Any]]:
@@ -143,6 +146,6 @@ def deployment_body(model: str, name: str = "one", replicas: int = 1) -> dict[st
     return {
         "name": name,
         "model": f"projects/proj_local/models/{model}",
-        "config": CONFIG_RESOURCE,
+        "config": PICTURES.configs[0].resource,
         "autoscaling": {"minReplicas": replicas, "maxReplicas": replicas},
     }

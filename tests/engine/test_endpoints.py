@@ -9,7 +9,7 @@ import pytest
 
 from lorry.engine.clock import ManualClock
 from tests.engine.conftest import opened
-from tests.engine.samples import KEY, PROJECT, Api
+from tests.engine.samples import KEY, PICTURES, PROJECT, WORDS, Api
 
 
 def test_names_are_unique_and_qualified(api: Api) -> None:
@@ -98,12 +98,17 @@ def test_a_record_that_could_never_be_served_is_refused(api: Api, change: dict[s
 
 
 def test_the_catalog_answers_what_a_client_looks_for(api: Api) -> None:
-    """The base is found by name, product and modality; its config and hardware are one and free."""
+    """A base is found by name, product and modality; its config and hardware are one and free."""
     client = api.client
-    for query in ({}, {"search": "FLUX"}, {"modality": "MODALITY_IMAGE"}, {"product": "PRODUCT_DEDICATED"}):
-        rows = client.get("/v2/supported-models", params=query, headers=KEY).json()["data"]
-        assert [row["name"] for row in rows] == ["lorry/flux-icons-64"]
-    for query in ({"search": "llama"}, {"modality": "MODALITY_AUDIO"}, {"adapterMode": "ADAPTER_MODE_FIXED"}):
+
+    def names(**query: str) -> list[str]:
+        answer = client.get("/v2/supported-models", params=query, headers=KEY)
+        return [row["name"] for row in answer.json()["data"]]
+
+    assert names() == names(product="PRODUCT_DEDICATED") == [PICTURES.name, WORDS.name]
+    assert names(search="FLUX") == names(modality="MODALITY_IMAGE") == [PICTURES.name]
+    assert names(search="llama") == names(adapterMode="ADAPTER_MODE_DYNAMIC") == [WORDS.name]
+    for query in ({"search": "qwen"}, {"modality": "MODALITY_AUDIO"}, {"adapterMode": "ADAPTER_MODE_FIXED"}):
         assert client.get("/v2/supported-models", params=query, headers=KEY).json()["data"] == []
     (config,) = api.done("GET", "/configs", referenceModelId="ml_flux_icons_64")["data"]
     assert api.done("GET", f"/configs/{config['id']}") == config
@@ -112,7 +117,7 @@ def test_the_catalog_answers_what_a_client_looks_for(api: Api) -> None:
     assert hardware["priceCentsPerHour"] == 0
     public = client.get("/v2/projects/proj_lorry/models/ml_flux_icons_64", headers=KEY).json()
     assert public["name"] == "lorry/flux-icons-64"
-    assert [row["id"] for row in client.get("/v1/models", headers=KEY).json()] == ["lorry/flux-icons-64"]
+    assert [row["id"] for row in client.get("/v1/models", headers=KEY).json()] == names()
     assert api.done("GET", "/placement-profiles")["data"][0]["preferredRegions"] == ["this-machine"]
 
 

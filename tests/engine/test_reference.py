@@ -13,7 +13,7 @@ from lorry.engine.inference.images import LARGEST_SIZE, NATIVE_SIZE, ImageReques
 from lorry.engine.inference.loras import MOST_LORAS
 from lorry.engine.inference.pictures import KEPT_PICTURES
 from lorry.engine.server import check_weights
-from lorry.engine.testing import FlatRenderer
+from lorry.engine.testing import FlatLanguageModel, FlatRenderer
 from lorry.engine.works import open_works
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "engine.md"
@@ -23,7 +23,7 @@ def test_every_route_is_in_the_reference_and_every_one_there_exists(home: Path) 
     """The table of routes is exactly what the engine answers, the Hub's apart."""
     works = open_works(EngineConfig(home))
     try:
-        app = build(works, FlatRenderer, check_weights).app
+        app = build(works, FlatRenderer, check_weights, lambda _: FlatLanguageModel()).app
         # The Hub is mounted last, and has a reference of its own protocol.
         paths = get_openapi(title="", version="", routes=app.routes[:-1])["paths"]
     finally:

@@ -116,6 +116,12 @@ def check_etag(given: str | None, present: str, what: str) -> None:
         )
 
 
+def v1_error(status: int, message: str, reason: str | None, param: str | None) -> dict[str, Any]:
+    """Write an error as `/v1` does (Together API dossier 5.2)."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": reason}}
+
+
 def install(app: FastAPI) -> None:
     """Make every error of an application leave it in Together's forms."""
 
@@ -177,8 +183,7 @@ def _answer(
 ) -> JSONResponse:
     body: dict[str, Any]
     if request.url.path.startswith("/v1/"):
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        body = {"error": {"message": message, "type": kind, "param": param, "code": reason}}
+        body = v1_error(status, message, reason, param)
     elif not request.url.path.startswith(_RPC_PATHS):
         body = {"error": message}
     else:

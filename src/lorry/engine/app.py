@@ -13,23 +13,29 @@ from lorry.engine.containers import routes as containers
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
+from lorry.engine.inference.answering import Answering
+from lorry.engine.inference.chat import Chat
+from lorry.engine.inference.completions import Completions
 from lorry.engine.inference.images import Images
+from lorry.engine.language_serving import LanguageServing, OpenLanguage
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.services import Services, assemble
 from lorry.engine.serving import Serving
-from lorry.engine.together import adapters, catalog, identity
+from lorry.engine.together import identity
+from lorry.engine.together.adapters import Adapters
 from lorry.engine.together.analytics import Analytics
+from lorry.engine.together.catalog import CatalogRoutes
 from lorry.engine.together.downloads import Downloads
 from lorry.engine.together.records import Shelves
 from lorry.engine.together.revision_lists import RevisionLists
-from lorry.engine.together.revisions import Check
 from lorry.engine.together.uploads import Uploads
+from lorry.engine.together.validation import Check
 from lorry.engine.works import Works
 
 #: What answers at Together's addresses, in the order in which an address is looked up.
 ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: identity.router(its.works.config),
-    lambda its: catalog.router(its.works.config),
+    lambda its: CatalogRoutes(its.works, its.capacity).router(),
     # `models/upload…` has to be found before `models/{id}`.
     lambda its: Uploads(its.works, its.shelves, its.models, its.revisions).router(),
     lambda its: its.remote_uploads.router(),
@@ -39,9 +45,11 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: its.endpoints.router(),
     lambda its: Analytics(its.works, its.shelves, its.endpoints).router(),
     lambda its: its.deployments.router(),
-    lambda its: adapters.router(its.works.config),
+    lambda its: Adapters(its.works, its.shelves, its.models, its.pins, its.loading, its.attaching).router(),
     lambda its: Images(its.works, its.shelves, its.targets, its.loras, its.serving, its.album).router(),
-    lambda its: inference_models.router(its.works.config),
+    lambda its: Chat(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
+    lambda its: Completions(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
+    lambda its: inference_models.router(its.works),
     lambda its: its.album.router(),
     containers.router,
 )
@@ -55,18 +63,22 @@ class Engine:
     works: Works
     shelves: Shelves
     serving: Serving
+    language: LanguageServing
     repositories: Storage
 
 
-def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> Engine:
+def build(
+    works: Works, open_renderer: Callable[[], Renderer], check: Check, open_language: OpenLanguage
+) -> Engine:
     """Put an engine together; nothing listens and nothing is loaded yet.
 
     Args:
         works: Its state and time; closed with the application.
         open_renderer: Opens what it draws with, when it is first needed.
         check: Validates uploaded files for a base model.
+        open_language: Opens what it answers in words with, when it is first needed.
     """
-    its = assemble(works, Serving(open_renderer), check)
+    its = assemble(works, Serving(open_renderer), LanguageServing(open_language), check)
     app = FastAPI(
         title="Lorry engine",
         docs_url=None,
@@ -80,7 +92,7 @@ def build(works: Works, open_renderer: Callable[[], Renderer], check: Check) -> 
     app.add_api_route("/health", _health, methods=["GET"], response_model=None)
     # Last, for the addresses of repositories (`/owner/name/…`) would hide the others.
     app.include_router(hub.router(its.repositories))
-    return Engine(app, works, its.shelves, its.serving, its.repositories)
+    return Engine(app, works, its.shelves, its.serving, its.language, its.repositories)
 
 
 async def _health() -> dict[str, str]:
@@ -91,6 +103,7 @@ def _lifespan(its: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        its.language.close()
         its.serving.close()
         its.works.close()
 

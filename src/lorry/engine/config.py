@@ -18,6 +18,7 @@ class EngineConfig:
         threads: Threads of the renderer; `None` leaves it to the runtime.
         api_key: The only key it takes; `None` takes any that is not empty.
         pace: How quickly its slow things get on.
+        hardware: The set of hardware that its catalog offers: `local`, or `together` to rehearse prices.
     """
 
     home: Path
@@ -25,6 +26,7 @@ class EngineConfig:
     threads: int | None = None
     api_key: str | None = None
     pace: Pace = field(default_factory=Pace.at_once)
+    hardware: str = "local"
 
     @property
     def folder(self) -> Path:

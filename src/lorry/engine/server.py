@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +21,7 @@ from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, remove_note, running, write_note
 from lorry.engine.doorkeeper import LoopbackNamesOnly
+from lorry.engine.language.port import LanguageModel
 from lorry.engine.renderers import require_renderer
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
@@ -62,7 +62,12 @@ def serve(
     require_renderer(config.renderer)
     with _bound(host, port) as listener, _locked(config.home):
         url = _url(host, listener)
-        engine = build(open_works(config), lambda: _open_renderer(config), check_weights)
+        engine = build(
+            open_works(config),
+            lambda: _open_renderer(config),
+            check_weights,
+            lambda folder: _open_language(config, folder),
+        )
 
         def answering() -> None:
             now = stamp(engine.works.clock.now())
@@ -142,19 +147,20 @@ def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
 def check_weights(source: Path, base: str) -> WeightsReport:
     """Validate uploaded files with the check that `lorry check` runs."""
     from lorry.weights import check
-    from lorry.weights.catalogue import finding
 
-    report = check(source, base=base, clock=None)  # the upload has ended, however fresh the file is
-    if report.summary.kind in (None, "image-lora"):
-        return report
-    other = finding("KIND_LIMIT", f"The engine serves LoRAs for pictures; this is a {report.summary.kind}.")
-    return replace(report, findings=(other, *report.findings))
+    return check(source, base=base, clock=None)  # the upload has ended, however fresh the file is
 
 
 def _open_renderer(config: EngineConfig) -> Renderer:
     from lorry.engine.renderers import open_renderer
 
     return open_renderer(config.renderer, config.threads)
+
+
+def _open_language(config: EngineConfig, folder: Path | None) -> LanguageModel:
+    from lorry.engine.language.open import open_language
+
+    return open_language(folder, config.folder / "language", config.threads)
 
 
 def _run(server: AnnouncingServer, listener: socket.socket, *, stop_with_stdin: bool) -> None:

@@ -8,16 +8,21 @@ from lorry.engine.hub.storage import Storage
 from lorry.engine.inference.loras import Loras
 from lorry.engine.inference.pictures import Album
 from lorry.engine.inference.targets import Targets
+from lorry.engine.language_serving import LanguageServing
 from lorry.engine.serving import Serving
+from lorry.engine.together.attaching import Attaching
+from lorry.engine.together.capacity import Capacity
 from lorry.engine.together.deployment_requests import Pins
 from lorry.engine.together.deployments import Deployments
 from lorry.engine.together.endpoints import Endpoints
 from lorry.engine.together.events import Events
 from lorry.engine.together.lifecycle import Lifecycle
+from lorry.engine.together.loading import Loading
 from lorry.engine.together.models import Models
 from lorry.engine.together.records import Shelves
 from lorry.engine.together.remote_uploads import RemoteUploads
-from lorry.engine.together.revisions import Check, Revisions
+from lorry.engine.together.revisions import Revisions
+from lorry.engine.together.validation import Check
 from lorry.engine.works import Works
 
 
@@ -28,12 +33,17 @@ class Services:
     works: Works
     shelves: Shelves
     serving: Serving
+    language: LanguageServing
     repositories: Storage
     revisions: Revisions
     models: Models
     remote_uploads: RemoteUploads
     events: Events
+    capacity: Capacity
+    pins: Pins
+    loading: Loading
     lifecycle: Lifecycle
+    attaching: Attaching
     deployments: Deployments
     endpoints: Endpoints
     targets: Targets
@@ -41,12 +51,13 @@ class Services:
     album: Album
 
 
-def assemble(works: Works, serving: Serving, check: Check) -> Services:
+def assemble(works: Works, serving: Serving, language: LanguageServing, check: Check) -> Services:
     """Make the services; nothing is loaded yet.
 
     Args:
         works: State and time.
         serving: What draws.
+        language: What answers in words.
         check: Validates uploaded files for a base model.
     """
     shelves = Shelves(works.documents)
@@ -54,22 +65,31 @@ def assemble(works: Works, serving: Serving, check: Check) -> Services:
     revisions = Revisions(works, shelves, check)
     models = Models(works, shelves, revisions)
     events = Events(works, shelves)
-    lifecycle = Lifecycle(works, shelves, revisions, serving, events)
-    deployments = Deployments(works, shelves, Pins(models, revisions), lifecycle, events)
+    capacity = Capacity(works.catalog, shelves)
+    pins = Pins(works.catalog, models, revisions)
+    loading = Loading(works.catalog, shelves, revisions, serving, language)
+    lifecycle = Lifecycle(works, shelves, loading, capacity, events)
+    attaching = Attaching(works, shelves, lifecycle, loading, language, events)
+    deployments = Deployments(works, shelves, pins, lifecycle, capacity, attaching, events)
     endpoints = Endpoints(works, shelves, deployments, events)
     return Services(
         works=works,
         shelves=shelves,
         serving=serving,
+        language=language,
         repositories=repositories,
         revisions=revisions,
         models=models,
         remote_uploads=RemoteUploads(works, shelves, models, revisions, repositories),
         events=events,
+        capacity=capacity,
+        pins=pins,
+        loading=loading,
         lifecycle=lifecycle,
+        attaching=attaching,
         deployments=deployments,
         endpoints=endpoints,
-        targets=Targets(shelves, endpoints, deployments, lifecycle),
+        targets=Targets(works.catalog, models, endpoints, deployments, lifecycle, loading, attaching),
         loras=Loras(works, models, revisions, repositories),
         album=Album(works.pictures),
     )

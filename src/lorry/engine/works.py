@@ -9,6 +9,7 @@ from lorry.engine.blobs import Blobs
 from lorry.engine.clock import Clock, WallClock
 from lorry.engine.config import EngineConfig
 from lorry.engine.documents import Documents
+from lorry.engine.together.bases import Catalog, catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Works:
         documents: Its records.
         blobs: Its files: uploaded weights and the Hub's contents.
         pictures: The pictures it has answered with, kept for a while.
+        catalog: What it serves, and on which hardware.
     """
 
     config: EngineConfig
@@ -28,6 +30,7 @@ class Works:
     documents: Documents
     blobs: Blobs
     pictures: Blobs
+    catalog: Catalog
 
     @property
     def revisions(self) -> Path:
@@ -47,6 +50,7 @@ def open_works(config: EngineConfig, clock: Clock | None = None) -> Works:
         clock: Its time; the wall's when omitted.
 
     Raises:
+        OptionInvalid: There is no such hardware.
         DiskFull: No space is left.
         NotWritable: The home can't be written.
     """
@@ -56,4 +60,5 @@ def open_works(config: EngineConfig, clock: Clock | None = None) -> Works:
         documents=Documents(config.folder / "engine.sqlite"),
         blobs=Blobs(config.folder / "blobs"),
         pictures=Blobs(config.folder / "pictures"),
+        catalog=catalog(config.hardware),
     )

@@ -10,8 +10,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from lorry.engine.testing import RunningEngine
-from lorry.engine.together.catalog import BASE_MODEL_ID
 from tests.engine.hub.conftest import KEY, REPO
+from tests.engine.samples import PICTURES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
@@ -32,7 +32,9 @@ def test_a_repository_becomes_a_revision(
     """What was uploaded with the Hub's client is imported by Together's route and validated."""
     client.upload_file(path_or_fileobj=weights, path_in_repo=weights.name, repo_id=REPO)
     client.upload_file(path_or_fileobj=b"# a card", path_in_repo="README.md", repo_id=REPO)
-    model = ask(engine, "POST", "/models", {"name": "tok", "baseModelId": BASE_MODEL_ID, "type": "adapter"})
+    model = ask(
+        engine, "POST", "/models", {"name": "tok", "baseModelId": PICTURES.model_id, "type": "adapter"}
+    )
     body = {"modelId": model["id"], "remoteUrl": f"{engine.url}/{REPO}"}
     job = ask(engine, "POST", "/models/uploads", body)
     done = ask(engine, "GET", f"/models/uploads/{job['id']}")

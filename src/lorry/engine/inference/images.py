@@ -16,6 +16,7 @@ from lorry.engine.documents import new_id
 from lorry.engine.inference.loras import Chosen, ImageLora, Loras
 from lorry.engine.inference.pictures import Album, encode
 from lorry.engine.inference.targets import Target, Targets
+from lorry.engine.inference.words import refuse_words
 from lorry.engine.renderers.port import DEFAULT_GUIDANCE, DEFAULT_STEPS, Picture, RenderRequest
 from lorry.engine.serving import Serving
 from lorry.engine.together.identity import key_check
@@ -74,6 +75,7 @@ class Images:
         size = square(body.width, body.height)
         begun = time.perf_counter()
         target = await run_in_threadpool(self._targets.find, body.model, body.user or body.prompt)
+        refuse_words(target, body.model)
         status = 500
         try:
             chosen = await run_in_threadpool(

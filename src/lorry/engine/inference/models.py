@@ -6,28 +6,32 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from lorry.engine.config import EngineConfig
-from lorry.engine.together.catalog import BASE_NAME, SUPPORTED
+from lorry.engine.together.bases import Base
 from lorry.engine.together.identity import key_check
-
-_BASE: dict[str, Any] = {
-    "id": BASE_NAME,
-    "object": "model",
-    "created": 0,
-    "type": "image",
-    "display_name": SUPPORTED["displayName"],
-    "organization": SUPPORTED["publisher"],
-    "license": "apache-2.0",
-    "pricing": {"hourly": 0, "input": 0, "output": 0, "base": 0, "finetune": 0},
-}
+from lorry.engine.works import Works
 
 
-def router(config: EngineConfig) -> APIRouter:
+def router(works: Works) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(dependencies=[Depends(key_check(config))])
-    routes.add_api_route("/v1/models", _models, methods=["GET"], response_model=None)
+    routes = APIRouter(dependencies=[Depends(key_check(works.config))])
+
+    def models() -> list[dict[str, Any]]:
+        return [_row(base) for base in works.catalog.bases]
+
+    routes.add_api_route("/v1/models", models, methods=["GET"], response_model=None)
     return routes
 
 
-def _models() -> list[dict[str, Any]]:
-    return [_BASE]
+def _row(base: Base) -> dict[str, Any]:
+    length = {"context_length": base.context_length} if base.context_length else {}
+    return {
+        "id": base.name,
+        "object": "model",
+        "created": 0,
+        "type": base.kind,
+        "display_name": base.display_name,
+        "organization": base.name.partition("/")[0],
+        "license": base.licence,
+        **length,
+        "pricing": {"hourly": 0, "input": 0, "output": 0, "base": 0, "finetune": 0},
+    }

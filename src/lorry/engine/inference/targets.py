@@ -1,97 +1,174 @@
-"""What a request's `model` means: the base, an endpoint, or one deployment (Together API dossier 2.9)."""
+"""What a request's `model` means: a base, an endpoint, one deployment, an adapter.
+
+The forms are those of Together API dossier 2.9.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorry.engine.api_errors import Refusal, Rpc
+from lorry.engine.language_serving import BASE, Weights
 from lorry.engine.serving import Needed
-from lorry.engine.together.catalog import BASE_NAME
+from lorry.engine.together.attaching import Attaching
+from lorry.engine.together.bases import Base, Catalog
 from lorry.engine.together.deployment_answers import state_of
 from lorry.engine.together.deployments import Deployments
 from lorry.engine.together.endpoints import Endpoints
 from lorry.engine.together.identity import PROJECT_ID, PROJECT_SLUG
 from lorry.engine.together.lifecycle import Lifecycle
-from lorry.engine.together.records import DeploymentRecord, EndpointRecord, Shelves
+from lorry.engine.together.loading import Loading
+from lorry.engine.together.models import Models
+from lorry.engine.together.records import AttachmentRecord, DeploymentRecord, EndpointRecord, ModelRecord
 from lorry.engine.together.traffic import choose, shares
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What draws a request.
+    """What answers a request.
 
     Attributes:
+        base: The base model.
         endpoint: Id of the endpoint; `None` for the base alone.
         deployment: Id of the deployment; `None` for the base alone.
-        adapter: The deployed adapter, if it is not the base that is deployed.
-        adapter_names: Every name under which a request may speak of that adapter.
+        adapter: The adapter that acts: deployed, or attached and named by the request.
+        adapter_names: Every name under which a request may speak of a deployed adapter.
+        weights: Whole weights, where it answers in words.
     """
 
+    base: Base
     endpoint: str | None = None
     deployment: str | None = None
     adapter: Needed | None = None
     adapter_names: frozenset[str] = frozenset()
+    weights: Weights = BASE
 
 
 class Targets:
-    """Finds what draws a request."""
+    """Finds what answers a request."""
 
     def __init__(
-        self, shelves: Shelves, endpoints: Endpoints, deployments: Deployments, lifecycle: Lifecycle
+        self,
+        catalog: Catalog,
+        models: Models,
+        endpoints: Endpoints,
+        deployments: Deployments,
+        lifecycle: Lifecycle,
+        loading: Loading,
+        attaching: Attaching,
     ) -> None:
-        self._shelves = shelves
+        self._catalog = catalog
+        self._models = models
         self._endpoints = endpoints
         self._deployments = deployments
         self._lifecycle = lifecycle
+        self._loading = loading
+        self._attaching = attaching
 
     def find(self, model: str, sticky: str) -> Target:
         """Find the target that a request's `model` names.
 
         Args:
-            model: `local/ENDPOINT`, `local/ENDPOINT/DEPLOYMENT` or the base's public id.
+            model: A base's public id, `local/ENDPOINT`, `local/ENDPOINT/DEPLOYMENT`, either of these with
+                `:local/ADAPTER` behind it, or `local/ADAPTER`.
             sticky: What ties requests of the same kind to the same deployment.
 
         Raises:
             Refusal: There is none, or it does not run.
         """
-        if model == BASE_NAME:
-            return Target()
-        slug, _, rest = model.partition("/")
-        name, _, deployment = rest.partition("/")
-        endpoint = self._endpoints.named(name) if slug == PROJECT_SLUG and name else None
-        if endpoint is None:
-            raise _unknown(model)
-        rows = self._deployments.look_at_all(endpoint.id, counts=False)
-        if deployment:
-            chosen = next((row for row in rows if row.name == deployment), None)
-            if chosen is None:
+        if base := next((each for each in self._catalog.bases if each.name == model), None):
+            return Target(base)
+        place, _, adapter = model.partition(":")
+        name, _, deployment = place.removeprefix(f"{PROJECT_SLUG}/").partition("/")
+        endpoint = self._endpoints.named(name) if place.startswith(f"{PROJECT_SLUG}/") and name else None
+        if adapter:
+            record = self._models.named(adapter) if adapter.startswith(f"{PROJECT_SLUG}/") else None
+            if endpoint is None or record is None:
                 raise _unknown(model)
-        else:
-            chosen = _routed(endpoint, rows, sticky)
-        if chosen.phase != "ready":
+            return self._attached(model, [endpoint], record, deployment, sticky)
+        if endpoint is None:
+            record = self._models.named(place) if place.startswith(f"{PROJECT_SLUG}/") else None
+            if record is None or record.type != "adapter" or deployment:
+                raise _unknown(model)
+            return self._attached(model, self._endpoints.all(), record, "", sticky)
+        rows = self._rows(model, endpoint, deployment)
+        chosen = rows[0] if deployment else _routed(endpoint, rows, sticky)
+        if not chosen.serving:
             raise _not_running(model, chosen)
-        return self._target(endpoint, chosen)
+        return self._deployed(endpoint, chosen)
 
-    def _target(self, endpoint: EndpointRecord, chosen: DeploymentRecord) -> Target:
+    def _rows(self, model: str, endpoint: EndpointRecord, deployment: str) -> list[DeploymentRecord]:
+        rows = self._deployments.look_at_all(endpoint.id, counts=False)
+        if not deployment:
+            return rows
+        named = [row for row in rows if row.name == deployment]
+        if not named:
+            raise _unknown(model)
+        return named
+
+    def _deployed(self, endpoint: EndpointRecord, chosen: DeploymentRecord) -> Target:
         self._lifecycle.used(chosen)
+        served = self._loading.resume(chosen)
         names = {chosen.model_id, f"projects/{PROJECT_ID}/models/{chosen.model_id}"}
-        if record := self._shelves.models.get(chosen.model_id):
+        if served.adapter and (record := self._models.find(chosen.model_id)):
             names |= {record.name, f"{PROJECT_SLUG}/{record.name}"}
-        return Target(endpoint.id, chosen.id, self._lifecycle.resume(chosen), frozenset(names))
+        return Target(served.base, endpoint.id, chosen.id, served.adapter, frozenset(names), served.weights)
+
+    def _attached(
+        self,
+        model: str,
+        endpoints: Sequence[EndpointRecord],
+        adapter: ModelRecord,
+        deployment: str,
+        sticky: str,
+    ) -> Target:
+        """Find a deployment to which an adapter is attached; one that gets traffic, unless it is named."""
+        unready: AttachmentRecord | None = None
+        refused: Refusal | None = None
+        for endpoint in endpoints:
+            attached = {}
+            for row in self._rows(model, endpoint, deployment):
+                for attachment in self._attaching.look_at_all(row, counts=False):
+                    if attachment.model_id != adapter.id:
+                        continue
+                    if attachment.realized_id and attachment.phase != "removing":
+                        attached[row.id] = (row, attachment)
+                    else:
+                        unready = attachment
+            if not attached:
+                continue
+            rows = [row for row, _ in attached.values()]
+            try:
+                chosen = rows[0] if deployment else _routed(endpoint, rows, sticky)
+            except Refusal as error:
+                refused = error
+                continue
+            return self._acting(endpoint, *attached[chosen.id])
+        raise refused or _not_attached(model, adapter, unready)
+
+    def _acting(
+        self, endpoint: EndpointRecord, chosen: DeploymentRecord, attachment: AttachmentRecord
+    ) -> Target:
+        base, _ = self._loading.config(chosen)
+        self._lifecycle.used(chosen)
+        needed = self._loading.adapter(base, attachment.realized_id)
+        self._loading.hold(base, needed)
+        return Target(base, endpoint.id, chosen.id, needed)
 
 
-def _routed(endpoint: EndpointRecord, rows: list[DeploymentRecord], sticky: str) -> DeploymentRecord:
+def _routed(endpoint: EndpointRecord, rows: Sequence[DeploymentRecord], sticky: str) -> DeploymentRecord:
     by_id = {row.id: row for row in rows}
     weighted = [entry for entry in endpoint.traffic if entry["weight"] > 0 and entry["deploymentId"] in by_id]
     if not weighted:
         raise Refusal(
             Rpc.INVALID_ARGUMENT,
-            f"The endpoint {PROJECT_SLUG}/{endpoint.name} sends its traffic to no deployment; "
-            "set its traffic split.",
+            f"The endpoint {PROJECT_SLUG}/{endpoint.name} sends its traffic to no deployment that could "
+            "answer this; set its traffic split.",
             reason="endpoint_not_configured",
             param="model",
         )
-    share = shares(weighted, {row.id: int(row.phase == "ready") for row in rows})
+    share = shares(weighted, {row.id: row.serving for row in rows})
     key = choose(share, sticky) or weighted[0]["deploymentId"]
     return by_id[key]
 
@@ -105,10 +182,25 @@ def _not_running(model: str, chosen: DeploymentRecord) -> Refusal:
     )
 
 
+def _not_attached(model: str, adapter: ModelRecord, unready: AttachmentRecord | None) -> Refusal:
+    if unready is None:
+        why = f"the adapter {PROJECT_SLUG}/{adapter.name} is attached to no deployment there."
+    else:
+        why = f"the adapter {PROJECT_SLUG}/{adapter.name} is attached, and {unready.phase}."
+        if unready.message:
+            why = f"{why} {unready.message}"
+    return Refusal(
+        Rpc.NOT_FOUND,
+        f"The model {model} is not available: {why}",
+        reason="model_not_available",
+        param="model",
+    )
+
+
 def _unknown(model: str) -> Refusal:
     return Refusal(
         Rpc.NOT_FOUND,
-        f"The model {model} is not available: it is neither {BASE_NAME} nor an endpoint of this engine.",
+        f"The model {model} is not available: it is no base model, endpoint or attached adapter here.",
         reason="model_not_available",
         param="model",
     )

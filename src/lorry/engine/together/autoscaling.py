@@ -9,19 +9,24 @@ from typing import Any
 
 from lorry.engine.api_errors import invalid
 
-#: This machine is one replica.
+#: Most replicas of a deployment where the hardware says nothing: this machine is one.
 MOST_REPLICAS = 1
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?")
 _UNIT = {"s": 1, "m": 60, "h": 3600, None: 1}
 
 
-def parse_autoscaling(given: Mapping[str, Any], present: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def parse_autoscaling(
+    given: Mapping[str, Any],
+    present: Mapping[str, Any] | None = None,
+    most: int | None = MOST_REPLICAS,
+) -> dict[str, Any]:
     """Accept the autoscaling of a deployment.
 
     Args:
         given: As sent.
         present: What it was before, for an update: what is not sent stays.
+        most: Most replicas that can be asked for; `None` for no limit.
 
     Returns:
         The whole object, with both bounds.
@@ -39,9 +44,9 @@ def parse_autoscaling(given: Mapping[str, Any], present: Mapping[str, Any] | Non
         raise invalid(f"minReplicas ({low}) is above maxReplicas ({high}).", "autoscaling")
     if low == 0 < high:
         raise invalid("minReplicas 0 needs maxReplicas 0, which stops the deployment.", "autoscaling")
-    if low > MOST_REPLICAS:
+    if most is not None and low > most:
         raise invalid(
-            f"minReplicas is {low}; this engine is one machine and runs one replica.", "autoscaling"
+            f"minReplicas is {low}; this engine is one machine and runs {most} replica(s).", "autoscaling"
         )
     if (window := given.get("scaleToZeroWindow")) is not None:
         parse_duration(window)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lorry.engine.together.catalog import CONFIG_ID, CONFIG_RESOURCE, HARDWARE, REGION
-from lorry.engine.together.identity import PROJECT_ID, PROJECT_SLUG
+from lorry.engine.together.bases import InstanceType
+from lorry.engine.together.identity import PROJECT_ID, PROJECT_SLUG, PUBLIC_PROJECT_ID
 from lorry.engine.together.lifecycle import STATES
 from lorry.engine.together.records import DeploymentRecord, EndpointRecord
 
@@ -20,22 +20,26 @@ def full_name(record: DeploymentRecord, endpoint: EndpointRecord) -> str:
     return f"{PROJECT_SLUG}/{endpoint.name}/{record.name}"
 
 
-def answer(record: DeploymentRecord, endpoint: EndpointRecord, share: float) -> dict[str, Any]:
+def answer(
+    record: DeploymentRecord, endpoint: EndpointRecord, share: float, hardware: InstanceType
+) -> dict[str, Any]:
     """Write a deployment as the API does.
 
     Args:
         record: The deployment.
         endpoint: Its endpoint.
         share: Its share of the endpoint's traffic.
+        hardware: What its replicas run on.
     """
-    ready, desired = _replicas(record)
-    region = [{"region": REGION, "readyReplicas": ready, "scheduledReplicas": ready}] if ready else []
+    ready, desired = record.serving, _desired(record)
+    place = {"region": hardware.region, "readyReplicas": ready, "scheduledReplicas": ready}
+    region = [place] if ready else []
     row: dict[str, Any] = {
-        **summary(record, endpoint, share),
+        **summary(record, endpoint, share, hardware),
         "endpointId": endpoint.id,
         "projectId": PROJECT_ID,
-        "config": CONFIG_RESOURCE,
-        "configId": CONFIG_ID,
+        "config": f"projects/{PUBLIC_PROJECT_ID}/configs/{record.config_id}",
+        "configId": record.config_id,
         "modelRevisionId": record.revision_id,
         "etag": record.etag,
         "inactiveTimeout": record.inactive_timeout,
@@ -57,9 +61,10 @@ def answer(record: DeploymentRecord, endpoint: EndpointRecord, share: float) -> 
     return row
 
 
-def summary(record: DeploymentRecord, endpoint: EndpointRecord, share: float) -> dict[str, Any]:
+def summary(
+    record: DeploymentRecord, endpoint: EndpointRecord, share: float, hardware: InstanceType
+) -> dict[str, Any]:
     """Write a deployment as it appears inside its endpoint; the arguments are those of `answer`."""
-    ready, desired = _replicas(record)
     model = f"projects/{record.model_project}/models/{record.model_id}/revisions/{record.revision_id}"
     return {
         "id": record.id,
@@ -68,15 +73,14 @@ def summary(record: DeploymentRecord, endpoint: EndpointRecord, share: float) ->
         "modelId": record.model_id,
         "state": state_of(record),
         "autoscaling": record.autoscaling,
-        "desiredReplicas": desired,
-        "readyReplicas": ready,
+        "desiredReplicas": _desired(record),
+        "readyReplicas": record.serving,
         "estimatedEffectiveTrafficShare": share,
         "trafficMode": "TRAFFIC_MODE_LIVE",
-        "hardware": HARDWARE,
+        "hardware": hardware.name,
         "createdAt": record.created_at,
     }
 
 
-def _replicas(record: DeploymentRecord) -> tuple[int, int]:
-    desired = 0 if record.phase == "failed" else int(record.autoscaling["minReplicas"])
-    return int(record.phase == "ready"), desired
+def _desired(record: DeploymentRecord) -> int:
+    return 0 if record.phase == "failed" else int(record.autoscaling["minReplicas"])

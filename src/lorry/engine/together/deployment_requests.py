@@ -9,20 +9,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lorry.engine.api_errors import invalid, not_found, not_now
-from lorry.engine.together.catalog import (
-    BASE_MODEL_ID,
-    BASE_NAME,
-    BASE_RESOURCE,
-    BASE_REVISION_ID,
-    CONFIG_ID,
-    CONFIG_RESOURCE,
-)
+from lorry.engine.together.bases import Base, Catalog, ServingConfig
 from lorry.engine.together.identity import PROJECT_ID, PUBLIC_PROJECT_ID
 from lorry.engine.together.models import Models
+from lorry.engine.together.records import ModelRecord, RevisionRecord
 from lorry.engine.together.revisions import Revisions
 from lorry.engine.together.wire import Body
 
 _MODEL = re.compile(r"projects/([^/]+)/models/([^/]+)(?:/revisions/([^/]+))?")
+_CONFIG = re.compile(r"(?:projects/([^/]+)/configs/)?([^/]+)")
 
 InactiveTimeout = Annotated[int, Field(ge=0, le=1440)]
 
@@ -54,17 +49,19 @@ class DeploymentChange(Body):
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """The revision that a deployment serves: ids of its project, its model and itself."""
+    """The revision that a deployment serves: its base, and ids of its project, its model and itself."""
 
+    base: Base
     project: str
     model: str
     revision: str
 
 
 class Pins:
-    """Finds what a deployment shall serve."""
+    """Finds what a deployment shall serve, and how."""
 
-    def __init__(self, models: Models, revisions: Revisions) -> None:
+    def __init__(self, catalog: Catalog, models: Models, revisions: Revisions) -> None:
+        self._catalog = catalog
         self._models = models
         self._revisions = revisions
 
@@ -80,14 +77,23 @@ class Pins:
         project, key, revision = match.groups() if match else (None, body.model_id, body.model_revision_id)
         if not key:
             raise invalid("The model to deploy is missing.", "model")
-        if key == BASE_MODEL_ID:
-            if revision not in (None, BASE_REVISION_ID):
-                raise not_found(f"The revision {revision} of {BASE_RESOURCE}")
-            return Pinned(PUBLIC_PROJECT_ID, BASE_MODEL_ID, BASE_REVISION_ID)
+        if base := next((each for each in self._catalog.bases if each.model_id == key), None):
+            if revision not in (None, base.revision_id):
+                raise not_found(f"The revision {revision} of {base.resource}")
+            return Pinned(base, PUBLIC_PROJECT_ID, base.model_id, base.revision_id)
         if project not in (None, PROJECT_ID):
             raise not_found(f"The model {body.model}")
         model = self._models.record(key)
-        found = self._revisions.record(model.id, revision) if revision else self._revisions.latest(model.id)
+        found = self.revision(model, revision)
+        return Pinned(self._catalog.base_of(model.base_model_id), PROJECT_ID, model.id, found.id)
+
+    def revision(self, model: ModelRecord, key: str | None) -> RevisionRecord:
+        """Find a validated revision of a model, the newest unless one is named.
+
+        Raises:
+            Refusal: There is none, or it did not pass its validation.
+        """
+        found = self._revisions.record(model.id, key) if key else self._revisions.latest(model.id)
         if found is None:
             raise not_now(f"The model {model.name} has no revisions to deploy; upload its files first.")
         found = self._revisions.look(found, counts=False)
@@ -96,20 +102,37 @@ class Pins:
         if found.outcome != "SUCCESS":
             why = found.problems[0]["message"] if found.problems else "it could not be read"
             raise not_now(f"The revision {found.id} of {model.name} did not pass its validation: {why}")
-        return Pinned(PROJECT_ID, model.id, found.id)
+        return found
 
+    def config(self, body: NewDeployment, base: Base) -> ServingConfig:
+        """Find the configuration that a request names.
 
-def check_config(body: NewDeployment) -> None:
-    """Accept the only config that there is.
-
-    Raises:
-        Refusal: It is missing or another one.
-    """
-    config = body.config or body.config_id
-    if not config:
-        raise invalid("The config to deploy with is missing.", "config")
-    if config not in (CONFIG_RESOURCE, CONFIG_ID, f"projects/{PROJECT_ID}/configs/{CONFIG_ID}"):
-        raise invalid(f"The config {config} does not fit; {BASE_NAME} is served with {CONFIG_RESOURCE}.")
+        Raises:
+            Refusal: It is missing, unknown, not certified, for another base model or for other hardware.
+        """
+        named = body.config or body.config_id
+        if not named:
+            raise invalid("The config to deploy with is missing.", "config")
+        match = _CONFIG.fullmatch(named)
+        found = self._catalog.config(match[2]) if match else None
+        if match is None or found is None or match[1] not in (None, PROJECT_ID, PUBLIC_PROJECT_ID):
+            offered = ", ".join(each.id for each in self._catalog.offered(base))
+            raise invalid(
+                f"The config {named} does not fit; {base.name} is served with one of: {offered}.", "config"
+            )
+        owner, config = found
+        if owner.model_id != base.model_id:
+            raise invalid(
+                f"The config {config.id} serves {owner.name}; the model is of {base.name}.", "config"
+            )
+        if config.on != self._catalog.hardware:
+            raise invalid(
+                f"The config {config.id} runs on {config.hardware}, which this engine does not offer now.",
+                "config",
+            )
+        if not config.certified:
+            raise invalid(f"The config {config.id} is not certified for {base.name}.", "config")
+        return config
 
 
 def check_timeout(minutes: int) -> None:

@@ -12,19 +12,20 @@ from lorry.engine.api_errors import check_etag, invalid, not_found, not_now, tak
 from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
 from lorry.engine.paging import DEFAULT_LIMIT, Limit, masked, page, parse_filter
+from lorry.engine.together.attaching import Attaching
 from lorry.engine.together.autoscaling import parse_autoscaling
-from lorry.engine.together.deployment_answers import answer, state_of
+from lorry.engine.together.capacity import Capacity
+from lorry.engine.together.deployment_answers import answer, state_of, summary
 from lorry.engine.together.deployment_requests import (
     DeploymentChange,
     NewDeployment,
     Pins,
-    check_config,
     check_timeout,
 )
 from lorry.engine.together.events import Events
 from lorry.engine.together.identity import bare_name
 from lorry.engine.together.lifecycle import Lifecycle, new_etag
-from lorry.engine.together.records import DeploymentRecord, EndpointRecord, Shelves
+from lorry.engine.together.records import WANTED, DeploymentRecord, EndpointRecord, Shelves
 from lorry.engine.together.traffic import shares
 from lorry.engine.together.wire import UpdateMask, project_router
 from lorry.engine.works import Works
@@ -41,12 +42,16 @@ class Deployments:
         shelves: Shelves,
         pins: Pins,
         lifecycle: Lifecycle,
+        capacity: Capacity,
+        attaching: Attaching,
         events: Events,
     ) -> None:
         self._works = works
         self._shelves = shelves
         self._pins = pins
         self._lifecycle = lifecycle
+        self._capacity = capacity
+        self._attaching = attaching
         self._events = events
 
     def router(self) -> APIRouter:
@@ -88,9 +93,10 @@ class Deployments:
 
     def _drafted(self, endpoint: str, body: NewDeployment) -> DeploymentRecord:
         pinned = self._pins.resolve(body)
-        check_config(body)
+        config = self._pins.config(body, pinned.base)
         check_timeout(body.inactive_timeout)
-        autoscaling = parse_autoscaling(body.autoscaling)
+        most = self._works.catalog.type_of(config).most_replicas
+        autoscaling = parse_autoscaling(body.autoscaling, most=most)
         now = stamp(self._works.clock.now())
         return DeploymentRecord(
             id=new_id("dep"),
@@ -109,6 +115,7 @@ class Deployments:
             inactive_timeout=body.inactive_timeout,
             max_concurrent=body.max_concurrent_requests_per_replica,
             placement=body.placement,
+            config_id=config.id,
         )
 
     def index(
@@ -181,7 +188,7 @@ class Deployments:
         return record
 
     def _scaled(self, record: DeploymentRecord, given: Mapping[str, Any]) -> DeploymentRecord:
-        wanted = parse_autoscaling(given, record.autoscaling)
+        wanted = parse_autoscaling(given, record.autoscaling, self._capacity.hardware(record).most_replicas)
         before = int(record.autoscaling["minReplicas"])
         after = int(wanted["minReplicas"])
         if after and record.phase == "failed":
@@ -202,8 +209,10 @@ class Deployments:
             )
         if after and record.phase == "stopped":
             return self._lifecycle.entered(record, "starting")
-        if not after and record.phase in ("starting", "ready"):
-            return self._lifecycle.entered(record, "stopping")
+        if not after and record.phase in WANTED:
+            return self._lifecycle.entered(record, "stopping", replicas=0)
+        if before != after and record.phase in WANTED - {"starting"}:
+            return self._lifecycle.entered(record, "scaling" if record.serving else "starting")
         return record
 
     def delete(self, endpoint: str, deployment: str, etag: str | None = None) -> dict[str, Any]:
@@ -224,6 +233,7 @@ class Deployments:
         if record.phase not in ("stopped", "failed"):
             raise not_now(f"The deployment {record.name} is {state_of(record)}; it must be stopped first.")
         self._shelves.deployments.delete(record.id)
+        self._attaching.clear(record)
         rest = [entry for entry in owner.traffic if entry["deploymentId"] != record.id]
         if rest != owner.traffic:
             self._shelves.endpoints.put(replace(owner, traffic=rest, etag=new_etag()))
@@ -239,6 +249,16 @@ class Deployments:
         """Look at all deployments of an endpoint, oldest first."""
         records = self._shelves.deployments.all(endpoint)
         return [self._lifecycle.look(record, counts=counts) for record in records]
+
+    def summary(self, record: DeploymentRecord, owner: EndpointRecord, share: float) -> dict[str, Any]:
+        """Write a deployment as it appears inside its endpoint.
+
+        Args:
+            record: The deployment.
+            owner: Its endpoint.
+            share: Its share of the endpoint's traffic.
+        """
+        return summary(record, owner, share, self._capacity.hardware(record))
 
     def _refuse_taken(self, record: DeploymentRecord) -> None:
         others = self._shelves.deployments.all(record.endpoint_id)
@@ -258,8 +278,9 @@ class Deployments:
         return record
 
     def _answer(self, record: DeploymentRecord, owner: EndpointRecord) -> dict[str, Any]:
-        ready = {other.id: int(other.phase == "ready") for other in self._shelves.deployments.all(owner.id)}
-        return answer(record, owner, shares(owner.traffic, ready).get(record.id, 0.0))
+        ready = {other.id: other.serving for other in self._shelves.deployments.all(owner.id)}
+        share = shares(owner.traffic, ready).get(record.id, 0.0)
+        return answer(record, owner, share, self._capacity.hardware(record))
 
 
 def _filterable(row: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
 from lorry.engine.paging import DEFAULT_LIMIT, EventLimit, Limit, masked, page, parse_filter
 from lorry.engine.together import events as history
-from lorry.engine.together.deployment_answers import summary
 from lorry.engine.together.deployments import Deployments
 from lorry.engine.together.events import LEVELS, Events
 from lorry.engine.together.identity import PROJECT_ID, PROJECT_SLUG, bare_name
@@ -192,6 +191,10 @@ class Endpoints:
             raise not_found(f"The endpoint {key}")
         return record
 
+    def all(self) -> list[EndpointRecord]:
+        """List all endpoints, oldest first."""
+        return self._shelves.endpoints.all()
+
     def named(self, name: str) -> EndpointRecord | None:
         """Find an endpoint by its bare or qualified name."""
         bare = name.removeprefix(f"{PROJECT_SLUG}/")
@@ -203,7 +206,7 @@ class Endpoints:
 
     def _answer(self, record: EndpointRecord, *, counts: bool = True) -> dict[str, Any]:
         deployments = self._deployments.look_at_all(record.id, counts=counts)
-        share = shares(record.traffic, {row.id: int(row.phase == "ready") for row in deployments})
+        share = shares(record.traffic, {row.id: row.serving for row in deployments})
         newest = list(reversed(deployments))[:_SHOWN_DEPLOYMENTS]
         return {
             "id": record.id,
@@ -213,7 +216,7 @@ class Endpoints:
             "visibility": record.visibility,
             "etag": record.etag,
             "trafficSplit": record.traffic,
-            "deployments": [summary(row, record, share.get(row.id, 0.0)) for row in newest],
+            "deployments": [self._deployments.summary(row, record, share.get(row.id, 0.0)) for row in newest],
             "createdAt": record.created_at,
             "updatedAt": record.updated_at,
         }

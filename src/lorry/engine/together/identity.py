@@ -16,7 +16,8 @@ ORGANIZATION_ID = "org_local"
 PROJECT_ID = "proj_local"
 PROJECT_SLUG = "local"
 
-#: The project that owns the base model and its configuration, as Together's own models have one.
+#: The project that owns the base models and their configurations, as Together's own models have one.
+PUBLIC_ORGANIZATION_ID = "org_lorry"
 PUBLIC_PROJECT_ID = "proj_lorry"
 PUBLIC_SLUG = "lorry"
 

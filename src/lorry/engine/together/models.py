@@ -11,16 +11,12 @@ from lorry.engine.api_errors import invalid, not_found, not_now, taken
 from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
 from lorry.engine.paging import DEFAULT_LIMIT, Limit, masked, page
-from lorry.engine.together.catalog import (
-    ARCHITECTURE,
-    BASE_MODEL,
-    BASE_MODEL_ID,
-    BASE_NAME,
-    BASE_RESOURCE,
-)
+from lorry.engine.together.bases import Base
+from lorry.engine.together.catalog_rows import base_model
 from lorry.engine.together.identity import ORGANIZATION_ID, PROJECT_ID, PROJECT_SLUG, bare_name
-from lorry.engine.together.records import ModelRecord, Shelves
+from lorry.engine.together.records import WANTED, ModelRecord, Shelves
 from lorry.engine.together.revisions import Revisions
+from lorry.engine.together.validation import KINDS
 from lorry.engine.together.wire import Body, UpdateMask, project_router
 from lorry.engine.works import Works
 
@@ -51,6 +47,7 @@ class Models:
         self._works = works
         self._shelves = shelves
         self._revisions = revisions
+        self._catalog = works.catalog
 
     def router(self) -> APIRouter:
         """Make the routes."""
@@ -68,21 +65,18 @@ class Models:
     def create(self, body: NewModel) -> dict[str, Any]:
         """Create a record; its files come later."""
         name = bare_name(body.name, "a model")
-        if body.type not in ("adapter", "adapters"):
+        base = self._catalog.base(body.base_model_id)
+        if base is None:
+            known = ", ".join(f"{each.model_id} ({each.name})" for each in self._catalog.bases)
             raise invalid(
-                f"This engine hosts adapters of {BASE_NAME}; a record of type {body.type!r} can't be served.",
-                "type",
-            )
-        if body.base_model_id not in (BASE_MODEL_ID, BASE_NAME, BASE_RESOURCE):
-            raise invalid(
-                f"The base model {body.base_model_id!r} is not in this engine's catalog; "
-                f"it has {BASE_MODEL_ID} ({BASE_NAME}).",
+                f"The base model {body.base_model_id!r} is not in this engine's catalog; it has {known}.",
                 "baseModelId",
             )
+        kind = _type(body.type, base)
         now = stamp(self._works.clock.now())
         with self._works.documents.transaction():
             self._refuse_taken(name)
-            record = ModelRecord(new_id("ml"), name, BASE_MODEL_ID, now, now, body.description)
+            record = ModelRecord(new_id("ml"), name, base.model_id, now, now, body.description, type=kind)
             self._shelves.models.put(record)
         return self._answer(record)
 
@@ -96,7 +90,7 @@ class Models:
     ) -> dict[str, Any]:
         """List the records of a project."""
         if project != PROJECT_ID:
-            shown = [BASE_MODEL] if after is None else []
+            shown = [base_model(base) for base in self._catalog.bases] if after is None else []
             return {"object": "list", "data": shown, "next_cursor": None}
         records = [
             record
@@ -106,11 +100,12 @@ class Models:
         return page(records, self._answer, limit, after)
 
     def get(self, project: str, model: str) -> dict[str, Any]:
-        """Read one; the base model is read in the project that owns it."""
+        """Read one; a base model is read in the project that owns it."""
         if project != PROJECT_ID:
-            if model != BASE_MODEL_ID:
+            base = next((each for each in self._catalog.bases if each.model_id == model), None)
+            if base is None:
                 raise not_found(f"The model {model} in the project {project}")
-            return BASE_MODEL
+            return base_model(base)
         return self._answer(self.record(model))
 
     def change(self, model: str, body: ModelChange, mask: UpdateMask = None) -> dict[str, Any]:
@@ -140,12 +135,17 @@ class Models:
             users = [
                 deployment
                 for deployment in self._shelves.deployments.all()
-                if deployment.model_id == record.id and deployment.phase in ("starting", "ready")
+                if deployment.model_id == record.id and deployment.phase in WANTED
             ]
             if users:
                 raise not_now(
                     f"The model {record.name} is served by {len(users)} deployment(s) ({users[0].id}); "
                     "stop them first."
+                )
+            if attached := [row for row in self._shelves.attachments.all() if row.model_id == record.id]:
+                raise not_now(
+                    f"The adapter {record.name} is attached to {len(attached)} deployment(s) "
+                    f"({attached[0].deployment_id}); remove it there first."
                 )
             self._revisions.forget(record.id)
             for kind in ("upload", "remote_upload"):
@@ -159,10 +159,14 @@ class Models:
         Raises:
             Refusal: 404.
         """
-        record = self._shelves.models.get(key)
+        record = self.find(key)
         if record is None:
             raise not_found(f"The model {key}")
         return record
+
+    def find(self, key: str) -> ModelRecord | None:
+        """Find a record by id; `None` when it is not there."""
+        return self._shelves.models.get(key)
 
     def named(self, name: str) -> ModelRecord | None:
         """Find a record by its bare or qualified name."""
@@ -174,7 +178,9 @@ class Models:
             raise taken(f"Model name already exists: {PROJECT_SLUG}/{name}.")
 
     def _answer(self, record: ModelRecord) -> dict[str, Any]:
-        weights: dict[str, Any] = {"architecture": ARCHITECTURE, "type": "WEIGHTS_TYPE_ADAPTER"}
+        base = self._catalog.base_of(record.base_model_id)
+        role = "ADAPTER" if record.type == "adapter" else "DEFAULT"
+        weights: dict[str, Any] = {"architecture": base.architecture, "type": f"WEIGHTS_TYPE_{role}"}
         if (latest := self._revisions.latest(record.id)) and latest.summary.get("parameters"):
             count = str(latest.summary["parameters"])
             dtype = latest.summary.get("dtype") or "unknown"
@@ -186,9 +192,23 @@ class Models:
             "projectId": PROJECT_ID,
             "visibility": record.visibility,
             "weights": weights,
-            "baseModel": BASE_RESOURCE,
+            "baseModel": base.resource,
             "baseModelId": record.base_model_id,
             "description": record.description,
             "createdAt": record.created_at,
             "updatedAt": record.updated_at,
         }
+
+
+def _type(given: str, base: Base) -> str:
+    """Read a record's type, in the singular or the plural (Together API dossier 2.2)."""
+    kind = given.removesuffix("s")
+    if kind not in KINDS:
+        raise invalid(f"The type of a model is `model` or `adapter`, not {given!r}.", "type")
+    if not set(KINDS[kind]) & set(base.uploads):
+        raise invalid(
+            f"Of {base.name} this engine hosts {' and '.join(base.uploads)}; "
+            f"a record of type {given!r} can't be served.",
+            "type",
+        )
+    return kind

@@ -10,7 +10,11 @@ from lorry.engine.documents import Documents, Shelf
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A model record: a name and a base; the files are in its revisions."""
+    """A model record: a name and a base; the files are in its revisions.
+
+    Attributes:
+        type: `adapter`, or `model` for a full checkpoint.
+    """
 
     id: str
     name: str
@@ -19,6 +23,7 @@ class ModelRecord:
     updated_at: str
     description: str = ""
     visibility: str = "VISIBILITY_PRIVATE"
+    type: str = "adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class RevisionRecord:
         files: `{path, hash, sha256, size}` of each file.
         outcome: What validation found (`SUCCESS`, `FAILED`, `ERROR`); shown once its phase is over.
         problems: `{rule, severity, message}` of each finding that forbids serving.
-        weights: Path of the adapter's file among `files`.
+        weights: Path of the weights' file among `files`.
         modules: Base layers that the check expects it to change.
         summary: The check's summary.
         since: When validation began.
@@ -102,15 +107,21 @@ class EndpointRecord:
     visibility: str = "VISIBILITY_PRIVATE"
 
 
+#: Phases of a deployment in which replicas are wanted.
+WANTED = frozenset({"starting", "ready", "scaling", "degraded"})
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentRecord:
     """Replicas of one revision behind an endpoint.
 
     Attributes:
-        phase: `starting`, `ready`, `stopping`, `stopped` or `failed`.
+        phase: `starting`, `ready`, `scaling`, `degraded`, `stopping`, `stopped` or `failed`.
         since: When the phase began.
         looks: How often it was looked at since.
         used_at: When it last answered a request.
+        config_id: The configuration that it runs with.
+        replicas: Replicas that answer now.
     """
 
     id: str
@@ -131,6 +142,68 @@ class DeploymentRecord:
     max_concurrent: str | None = None
     placement: dict[str, Any] | None = None
     used_at: str | None = None
+    config_id: str = "cr_flux_icons_64"
+    replicas: int = 0
+
+    @property
+    def serving(self) -> int:
+        """Replicas that answer now; records of older engines have one, and do not count it."""
+        return self.replicas or int(self.phase == "ready")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRecord:
+    """An adapter on a deployment that others share.
+
+    Attributes:
+        model_id: The adapter's model record.
+        revision_id: The revision that shall act.
+        realized_id: The revision that acts now; empty before the first one is loaded.
+        phase: `pending`, `loading`, `ready`, `removing` or `failed`.
+        since: When the phase began.
+        looks: How often it was looked at since.
+        reason: Stable code of what is wrong.
+        message: The same as a sentence.
+        loaded_at: When it was first ready.
+    """
+
+    id: str
+    deployment_id: str
+    model_id: str
+    revision_id: str
+    etag: str
+    created_at: str
+    updated_at: str
+    phase: str
+    since: str
+    looks: int = 0
+    realized_id: str = ""
+    reason: str = ""
+    message: str = ""
+    loaded_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Replicas that ran, or run, at a price: what a bill is made of.
+
+    Attributes:
+        hardware: Name of the instance type.
+        cents_per_hour: Price of one replica.
+        replicas: How many of them.
+        begun_at: From when.
+        ended_at: Until when; empty while they run.
+    """
+
+    id: str
+    deployment_id: str
+    endpoint_id: str
+    name: str
+    hardware: str
+    cents_per_hour: int
+    replicas: int
+    begun_at: str
+    ended_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +222,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One answered request for pictures."""
+    """One answered request; its tokens where it was answered in words."""
 
     id: str
     endpoint_id: str
@@ -158,6 +231,9 @@ class RequestRecord:
     status: int
     milliseconds: float
     pictures: int
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    first_token_ms: float = 0.0
 
 
 class Shelves:
@@ -172,5 +248,7 @@ class Shelves:
         self.remote_uploads = Shelf(documents, "remote_upload", RemoteUploadRecord, "model_id")
         self.endpoints = Shelf(documents, "endpoint", EndpointRecord)
         self.deployments = Shelf(documents, "deployment", DeploymentRecord, "endpoint_id")
+        self.attachments = Shelf(documents, "attachment", AttachmentRecord, "deployment_id")
+        self.runs = Shelf(documents, "run", RunRecord, "deployment_id")
         self.events = Shelf(documents, "event", EventRecord, "endpoint_id")
         self.requests = Shelf(documents, "request", RequestRecord, "endpoint_id")

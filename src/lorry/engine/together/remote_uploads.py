@@ -134,7 +134,7 @@ class RemoteUploads:
             files = self._files(record)
             if isinstance(files, str):
                 return self._moved(record, _FAILED, "download.failed", files)
-            revision = self._revisions.create(record.model_id, files)
+            revision = self._revisions.create(self._models.record(record.model_id), files)
         except LorryError as error:
             return self._moved(record, _FAILED, "upload.failed", error.message)
         return self._moved(

@@ -9,23 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from lorry.engine.api_errors import invalid, not_found
 from lorry.engine.clock import moment_of, stamp
 from lorry.engine.documents import new_id
 from lorry.engine.storage_faults import storage_faults
-from lorry.engine.together.catalog import BASE_NAME
-from lorry.engine.together.records import RevisionRecord, Shelves
+from lorry.engine.together.records import ModelRecord, RevisionRecord, Shelves
+from lorry.engine.together.validation import Check, validate
 from lorry.engine.works import Works
-from lorry.errors import LorryError
-from lorry.model.report import WeightsReport
-
-#: Reads the files in a folder and says what is wrong with them for the base model of that name.
-Check = Callable[[Path, str], WeightsReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +31,6 @@ class RevisionFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    outcome: str
-    problems: list[dict[str, str]]
-    weights: str | None = None
-    modules: int = 0
-    summary: dict[str, Any] | None = None
-
-
 class Revisions:
     """The revisions of one engine's models."""
 
@@ -57,8 +41,12 @@ class Revisions:
         self._settling = threading.Lock()
         self._sweep()
 
-    def create(self, model: str, files: list[RevisionFile]) -> RevisionRecord:
+    def create(self, model: ModelRecord, files: list[RevisionFile]) -> RevisionRecord:
         """Make a revision of stored files and validate it.
+
+        Args:
+            model: The record that it belongs to.
+            files: The files.
 
         Raises:
             DiskFull: No space is left; nothing of it stays.
@@ -67,19 +55,21 @@ class Revisions:
         folder = self.folder(key)
         try:
             self._link(folder, files)
-            verdict = self._validate(folder)
+            verdict = validate(
+                self._check, folder, self._works.catalog.base_of(model.base_model_id), model.type
+            )
             now = stamp(self._works.clock.now())
             return self._shelves.revisions.put(
                 RevisionRecord(
                     id=key,
-                    model_id=model,
+                    model_id=model.id,
                     created_at=now,
                     files=[asdict(file) for file in files],
                     outcome=verdict.outcome,
                     problems=verdict.problems,
                     weights=verdict.weights,
                     modules=verdict.modules,
-                    summary=verdict.summary or {},
+                    summary=verdict.summary,
                     since=now,
                 )
             )
@@ -152,24 +142,6 @@ class Revisions:
                     # Some file systems have no hard links.
                     shutil.copyfile(source, target)
 
-    def _validate(self, folder: Path) -> _Verdict:
-        try:
-            report = self._check(folder, BASE_NAME)
-        except LorryError as error:
-            return _Verdict("FAILED", [_problem(error.code, "error", error.message)])
-        except Exception as error:  # noqa: BLE001  # a fault of the check is an outcome (ERROR), not ours
-            return _Verdict("ERROR", [_problem("internal_error", "error", f"The check failed: {error}.")])
-        problems = [_problem(finding.code, finding.severity, finding.message) for finding in report.errors]
-        file = Path(report.summary.file)
-        weights = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
-        return _Verdict(
-            "SUCCESS" if report.ok else "FAILED",
-            problems,
-            weights=weights,
-            modules=report.summary.modules,
-            summary={"parameters": report.summary.parameters, "dtype": report.summary.dtype},
-        )
-
 
 def check_path(path: str) -> str:
     """Accept the path of a file inside a revision.
@@ -182,7 +154,3 @@ def check_path(path: str) -> str:
     if not parts or not harmless or path.startswith("/") or set(path) & set("\\\0:") or len(path) > 1024:
         raise invalid(f"{path!r} can't be the path of a file in a revision.", "path")
     return "/".join(parts)
-
-
-def _problem(rule: str, severity: str, message: str) -> dict[str, str]:
-    return {"rule": rule, "severity": str(severity).upper(), "message": message}

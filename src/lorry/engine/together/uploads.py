@@ -169,7 +169,7 @@ class Uploads:
         if len(set(paths)) < len(paths):
             raise invalid("The same path is named twice.", "files")
         files = [self._finish(model.id, path, file) for path, file in zip(paths, body.files, strict=True)]
-        revision = self._revisions.create(model.id, files)
+        revision = self._revisions.create(model, files)
         for file in body.files:
             if file.upload_details:
                 self._drop(file.upload_details.upload_id)
