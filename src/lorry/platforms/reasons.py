@@ -134,7 +134,11 @@ def _loader(report: WeightsReport, profile: Profile) -> Iterator[Reason]:
             yield Reason(finding.code, f"{finding.message} Here {stumble.says}.", True, mended)
     load = prediction(summary, profile)
     if load is None or load.outcome is Outcome.UNKNOWN:
-        said = load.sentence if load else f"Nobody has tried what {profile.loader_for(summary.kind)} does with this file."
+        said = (
+            load.sentence
+            if load
+            else f"Nobody has tried what {profile.loader_for(summary.kind)} does with this file."
+        )
         yield Reason("LOADER_LIMIT", said, True, mend)
     elif not acts(report, load):
         yield Reason("LOADER_LIMIT", load.sentence, True, mend)

@@ -48,7 +48,6 @@ class RouteCheck:
             return check(source, access=self.access, deep=True)  # its numbers were not fetched so far
         return report
 
-
     def _refused(self, report: WeightsReport) -> Reason | None:
         """Find why the route takes nothing of this kind, or no adapter of this base."""
         # The embedded engine names its bases itself, with a sentence that is worth more.
