@@ -197,6 +197,7 @@ def serve_engine(
     port: int,
     renderer: str | None,
     pace: str,
+    hardware: str,
     stop_with_stdin: bool,
     announce: Callable[[str], None],
 ) -> None:
@@ -208,6 +209,7 @@ def serve_engine(
         port: Port to listen on; 0 for any free one.
         renderer: Name of the renderer; the setting's when `None`.
         pace: How fast states advance (`at-once`, `looks:N`, `seconds:T`).
+        hardware: The set of hardware that its catalog offers (`local`, `together`).
         stop_with_stdin: End when standard input closes.
         announce: Called with the address once it answers.
     """
@@ -224,5 +226,6 @@ def serve_engine(
         threads=chosen.threads,
         api_key=chosen.engine_key,
         pace=Pace.parse(pace),
+        hardware=hardware,
     )
     serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)

@@ -16,6 +16,7 @@ def engine(
     host: str = "127.0.0.1",
     renderer: str | None = None,
     pace: str = "at-once",
+    hardware: str = "local",
     stop_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
@@ -29,6 +30,8 @@ def engine(
             LORRY_ENGINE_KEY then.
         renderer: What to draw with: onnx, or diffusers (the reference; needs the extra of that name).
         pace: How fast states advance: at-once, looks:N (after N looks) or seconds:T.
+        hardware: What the catalog offers: local, or together to rehearse Together's hardware and its prices
+            (nothing is billed, and this machine does the work).
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
     """
     from lorry.wiring import serve_engine
@@ -45,6 +48,7 @@ def engine(
         port=port,
         renderer=renderer,
         pace=pace,
+        hardware=hardware,
         stop_with_stdin=stop_with_stdin,
         announce=announce,
     )
