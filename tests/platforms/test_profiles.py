@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lorry.engine.together.bases import catalog
 from lorry.errors import OptionInvalid
 from lorry.platforms import profiles as room
 from lorry.platforms.profiles import (
@@ -34,9 +35,9 @@ EACH = pytest.mark.parametrize("known", profiles().values(), ids=lambda known: s
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "routes.md"
 #: What a profile's file may hold; a limit under any other name would be read by nobody.
 WORDS = {
-    *("target", "kind", "platform", "says", "checked", "loader", "to", "note", "kinds", "modalities"),
-    *("upload", "by_url", "files", "dtypes", "max_rank", "ranks", "max_bytes", "adapters", "parts"),
-    *("stumbles", "bases", "families", "licence", "closed", "unproved"),
+    *("target", "kind", "platform", "says", "checked", "loader", "text_loader", "to", "note"),
+    *("kinds", "modalities", "upload", "by_url", "files", "dtypes", "max_rank", "ranks"),
+    *("max_bytes", "adapters", "parts", "stumbles", "bases", "families", "licence", "closed", "unproved"),
 }
 
 
@@ -125,10 +126,11 @@ def test_only_the_local_route_takes_pictures_as_files() -> None:
     assert takes == ["local", "together-url", "together-container"]
 
 
-def test_the_local_route_serves_the_base_that_ships() -> None:
-    """The one base of the engine, of every rank, in the data types that the renderer reads."""
+def test_the_local_route_serves_the_bases_of_the_engine() -> None:
+    """The two bases of the engine, of every rank, in the data types that the renderer reads."""
     local = profile("local")
-    assert [(base.id, base.status) for base in local.bases] == [("lorry/flux-icons-64", BaseStatus.SUPPORTED)]
+    assert [base.id for base in local.bases] == [base.name for base in catalog().bases]
+    assert {base.status for base in local.bases} == {BaseStatus.SUPPORTED}
     assert local.dtypes is not None
     assert local.dtypes.value == ("bf16", "f16", "f32", "f64")
     assert local.max_rank is None
