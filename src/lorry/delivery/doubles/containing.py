@@ -97,7 +97,7 @@ class MemoryQueue:
 
         return await self.ground.meet("queue.submit", act)
 
-    async def look(self, container: str, job: str) -> Job:  # noqa: ARG002 - ids are unique
+    async def look(self, container: str, job: str) -> Job:
         """Read a job, which is done by that."""
 
         def act() -> Job:
@@ -110,7 +110,7 @@ class MemoryQueue:
 
         return await self.ground.meet("queue.look", act)
 
-    async def cancel(self, container: str, job: str) -> None:  # noqa: ARG002 - ids are unique
+    async def cancel(self, container: str, job: str) -> None:
         """Take a job out."""
 
         def act() -> None:
@@ -135,7 +135,7 @@ class MemoryLegacy:
         *,
         adapter: bool,
         base: str,
-        token: str | None,  # noqa: ARG002 - not kept
+        token: str | None,
     ) -> Import:
         """Begin an upload job."""
 
@@ -166,7 +166,7 @@ class MemoryLegacy:
 
         return await self.ground.meet("legacy.find_job", act)
 
-    async def hardware(self, model: str) -> tuple[LegacyHardware, ...]:  # noqa: ARG002 - the same for all
+    async def hardware(self, model: str) -> tuple[LegacyHardware, ...]:
         """Offer one."""
         return await self.ground.meet("legacy.hardware", lambda: (LegacyHardware("1x_cpu", 0.0, True),))
 
@@ -178,7 +178,7 @@ class MemoryLegacy:
             lambda: next((_legacy(id_, row, 1) for id_, row in rows.items() if row["name"] == label), None),
         )
 
-    async def create(self, label: str, model: str, hardware: str, inactive_minutes: int) -> LegacyEndpoint:  # noqa: ARG002 - not kept
+    async def create(self, label: str, model: str, hardware: str, inactive_minutes: int) -> LegacyEndpoint:
         """Make an endpoint, unless the first version is closed."""
 
         def act() -> LegacyEndpoint:

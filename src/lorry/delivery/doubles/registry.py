@@ -74,7 +74,7 @@ class MemoryRegistry:
 
         return await self.ground.meet("registry.upload", act)
 
-    async def fetch(self, model: str, address: str, token: str | None) -> Import:  # noqa: ARG002 - not kept
+    async def fetch(self, model: str, address: str, token: str | None) -> Import:
         """Begin an import; looking at it lets it go on."""
 
         def act() -> Import:

@@ -52,7 +52,7 @@ class MemoryEndpoints:
 
         return await self.ground.meet("endpoints.route", act)
 
-    async def events(self, endpoint: str) -> tuple[HostedEvent, ...]:  # noqa: ARG002 - the same for all
+    async def events(self, endpoint: str) -> tuple[HostedEvent, ...]:
         """List what happened."""
         return await self.ground.meet("endpoints.events", lambda: self.ground.events)
 
@@ -107,7 +107,7 @@ class MemoryDeployments:
 
         return await self.ground.meet("deployments.create", act)
 
-    async def validate(self, endpoint: str, order: DeploymentOrder) -> None:  # noqa: ARG002 - all are sound
+    async def validate(self, endpoint: str, order: DeploymentOrder) -> None:
         """Find nothing wrong."""
         await self.ground.meet("deployments.validate", lambda: None)
 
