@@ -13,7 +13,7 @@ TEXT = [known for known in families() if known.modality == "text"]
 
 
 def test_the_families_of_the_issue_are_there() -> None:
-    """Llama, Qwen, Mistral, Mixtral, Gemma and SmolLM2 are families, each with base models and their licences."""
+    """Llama, Qwen, Mistral, Mixtral, Gemma, SmolLM2 are families, each with bases and their licences."""
     assert len(TEXT) == 36
     assert {known.key.partition("-")[0] for known in TEXT} == {
         "llama", "qwen2.5", "qwen3", "mistral", "mixtral", "gemma", "smollm2",
