@@ -130,6 +130,7 @@ class House:
                     key,
                     project=None if embedded else settings.together_project,
                     unreachable=EngineNotRunning if embedded else Unreachable,
+                    uploads=settings.home / "uploads",
                 )
                 self._platforms[address] = await self._stack.enter_async_context(connection)
         return self._platforms[address]

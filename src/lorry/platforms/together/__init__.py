@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from lorry.delivery.ports import Platform
 from lorry.errors import Unreachable
@@ -21,11 +22,11 @@ async def connect(
     base_url: str,
     api_key: str,
     *,
-    route: str,
     project: str | None = None,
     unreachable: type[Unreachable] = Unreachable,
     timeout: float = 60,  # noqa: ASYNC109 - the limit of each request, not of this call
     part_size: int = PART_SIZE,
+    uploads: Path | None = None,
 ) -> AsyncIterator[Platform]:
     """Connect to a server that speaks Together's API.
 
@@ -35,27 +36,37 @@ async def connect(
     Args:
         base_url: Root of the API, without `/v1`.
         api_key: The key.
-        route: Which route uses it.
         project: Id of the project; the platform is asked whose key it is when `None`.
         unreachable: Which error says that nobody answers there.
         timeout: Seconds that a request may take.
         part_size: Bytes of one part of an upload; the platform expects the default.
+        uploads: Folder that remembers uploads under way, for another process to go on with; nothing is
+            remembered when `None`.
     """
     # Half a second of imports: only who talks to a platform pays it.
+    from lorry.platforms.together.attachments import TogetherAttachments
     from lorry.platforms.together.connection import open_connection
     from lorry.platforms.together.deployments import TogetherDeployments
     from lorry.platforms.together.endpoints import TogetherEndpoints
+    from lorry.platforms.together.kept import KeptInFolder, NothingKept
     from lorry.platforms.together.painter import TogetherPainter
     from lorry.platforms.together.registry import TogetherRegistry
+    from lorry.platforms.together.writer import TogetherWriter
 
+    kept = KeptInFolder(uploads) if uploads else NothingKept()
     opened = open_connection(base_url, api_key, project=project, unreachable=unreachable, timeout=timeout)
     async with opened as connection:
         yield Platform(
-            route=route,
-            registry=TogetherRegistry(connection, part_size),
+            address=connection.faults.address,
+            registry=TogetherRegistry(connection, part_size, kept),
             endpoints=TogetherEndpoints(connection),
             deployments=TogetherDeployments(connection),
+            attachments=TogetherAttachments(connection),
             painter=TogetherPainter(connection),
+            writer=TogetherWriter(connection),
+            containers=None,  # type: ignore[arg-type]  # its module is on its way
+            queue=None,  # type: ignore[arg-type]  # its module is on its way
+            legacy=None,  # type: ignore[arg-type]  # its module is on its way
         )
 
 

@@ -133,6 +133,8 @@ async def _only_objects(response: httpx.Response) -> None:
     """Stop at an answer that is no JSON object: the SDK would hand it on as what was asked for."""
     if not response.is_success or response.request.method == "DELETE":  # a deletion may answer with nothing
         return
+    if response.headers.get("content-type", "").startswith("text/event-stream"):  # comes piece by piece
+        return
     await response.aread()
     try:
         body = response.json()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from together.types import EndpointDeployment
+from together import omit
+from together.types import DeploymentAutoscalingParam, EndpointDeployment
 
-from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedModel
+from lorry.delivery.ports import DeploymentOrder, DeploymentState, HostedDeployment, Scaling
 from lorry.errors import NotThere
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.fields import text
+from lorry.platforms.together.outcomes import deployment_error
 
 _STATES = {
     "DEPLOYMENT_STATE_PROVISIONING": DeploymentState.STARTING,
@@ -37,22 +39,47 @@ class TogetherDeployments:
             found = [item async for item in listed]
         return self._at.read(doing, lambda: tuple(map(_deployment, found)))
 
-    async def create(
-        self, endpoint: str, name: str, model: HostedModel, revision: str, config: str
-    ) -> HostedDeployment:
-        """Deploy one revision with one replica; sent once."""
-        doing = f"create the deployment {name!r}"
+    async def create(self, endpoint: str, order: DeploymentOrder) -> HostedDeployment:
+        """Make a deployment; sent once."""
+        doing = f"create the deployment {order.name!r}"
+        made = await self._send(doing, endpoint, order, validate_only=False)
+        return self._at.read(doing, _deployment, made)
+
+    async def validate(self, endpoint: str, order: DeploymentOrder) -> None:
+        """Have the platform check a deployment without making it (`validateOnly`, 2.7).
+
+        Raises:
+            PlatformError: It objects.
+        """
+        await self._send(f"check the deployment {order.name!r}", endpoint, order, validate_only=True)
+
+    async def _send(
+        self, doing: str, endpoint: str, order: DeploymentOrder, *, validate_only: bool
+    ) -> EndpointDeployment:
         project = await self._at.project()
         with self._at.faults.translated(doing):
-            made = await self._at.client.endpoints.deployments.create(
+            return await self._at.client.endpoints.deployments.create(
                 endpoint,
                 project_id=project,
-                name=name,
-                model=f"{model.resource}/revisions/{revision}",
-                config=config,
-                autoscaling={"min_replicas": 1, "max_replicas": 1},
+                name=order.name,
+                model=order.model,
+                config=order.config,
+                autoscaling=_autoscaling(order.scaling),
+                inactive_timeout=order.scaling.inactive_minutes or omit,
+                validate_only=True if validate_only else omit,
             )
-        return self._at.read(doing, _deployment, made)
+
+    async def start(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
+        """Give a stopped deployment its replicas again; while it is stopping that is refused (2.7)."""
+        project = await self._at.project()
+        with self._at.faults.translated(f"start the deployment {deployment}"):
+            await self._at.client.endpoints.deployments.update(
+                deployment,
+                project_id=project,
+                endpoint_id=endpoint,
+                autoscaling=_autoscaling(scaling),
+                update_mask="autoscaling",
+            )
 
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
         """Read one deployment's present state; `None` when it is not there."""
@@ -109,10 +136,31 @@ class TogetherDeployments:
             return None
 
 
+def _autoscaling(scaling: Scaling) -> DeploymentAutoscalingParam:
+    wanted: DeploymentAutoscalingParam = {
+        "min_replicas": scaling.min_replicas,
+        "max_replicas": scaling.max_replicas,
+    }
+    if scaling.idle_window is not None:
+        wanted["scale_to_zero_window"] = f"{scaling.idle_window}s"
+    return wanted
+
+
 def _deployment(found: EndpointDeployment) -> HostedDeployment:
-    state = state_of(text(found.status, "state"), found.status.ready_replicas or 0, found.desired_replicas)
-    message = found.status.message or f"the platform says {found.status.state} and nothing more"
-    return HostedDeployment(text(found, "id"), text(found, "name"), state, message)
+    said, ready = text(found.status, "state"), found.status.ready_replicas or 0
+    desired = found.desired_replicas
+    message = found.status.message or f"the platform says {said} and nothing more"
+    return HostedDeployment(
+        id=text(found, "id"),
+        name=text(found, "name"),
+        state=state_of(said, ready, desired),
+        message=message,
+        said=said,
+        model=found.model or "",
+        config=found.config or "",
+        replicas=(ready, desired or 0),
+        fault=deployment_error(said, message),
+    )
 
 
 def state_of(said: str, ready: int, desired: int | None) -> DeploymentState:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from together.types import Endpoint
+from together.types import Endpoint, EndpointTrafficSplitEntryParam
 
-from lorry.delivery.ports import HostedEndpoint
+from lorry.delivery.ports import HostedEndpoint, HostedEvent
 from lorry.errors import NotThere
 from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.events import newest_events
 from lorry.platforms.together.fields import bare_name, text
 
 
@@ -40,23 +41,30 @@ class TogetherEndpoints:
             made = await self._at.client.endpoints.create(project_id=project, name=name)
         return self._at.read(doing, _endpoint, made)
 
-    async def route(self, endpoint: str, deployments: Sequence[str]) -> HostedEndpoint:
-        """Send an endpoint's traffic to these deployments in equal parts, to none when empty.
+    async def route(self, endpoint: str, weights: Mapping[str, float]) -> HostedEndpoint:
+        """Send an endpoint's traffic to these deployments by their weights, to none when empty.
 
         The etag of what was read goes along: a change by somebody else in between is a Conflict.
         """
         doing = f"route the endpoint {endpoint}"
         project = await self._at.project()
+        split: list[EndpointTrafficSplitEntryParam] = [
+            {"deployment_id": deployment, "weight": weight} for deployment, weight in weights.items()
+        ]
         with self._at.faults.translated(doing):
             present = await self._at.client.endpoints.retrieve(endpoint, project_id=project)
             changed = await self._at.client.endpoints.update(
                 endpoint,
                 project_id=project,
                 etag=self._at.read(doing, text, present, "etag"),
-                traffic_split=[{"deployment_id": deployment, "weight": 1} for deployment in deployments],
+                traffic_split=split,
                 update_mask="trafficSplit",  # without it an empty split is "no fields to update" (2.0)
             )
         return self._at.read(doing, _endpoint, changed)
+
+    async def events(self, endpoint: str) -> tuple[HostedEvent, ...]:
+        """List what happened to an endpoint and its deployments, oldest first; the newest hundred."""
+        return await newest_events(self._at, endpoint)
 
     async def delete(self, endpoint: str) -> None:
         """Delete an endpoint by id; one that is not there is fine."""
@@ -72,6 +80,9 @@ class TogetherEndpoints:
 
 
 def _endpoint(found: Endpoint) -> HostedEndpoint:
-    split = found.traffic_split or []
-    routed = tuple(text(entry, "deployment_id") for entry in split if entry.weight != 0)
-    return HostedEndpoint(text(found, "id"), text(found, "name"), routed)
+    # A weight that did not come may be any: the deployment counts as one that gets traffic.
+    weights = {
+        text(entry, "deployment_id"): 1.0 if entry.weight is None else float(entry.weight)
+        for entry in found.traffic_split or []
+    }
+    return HostedEndpoint(text(found, "id"), text(found, "name"), weights)

@@ -11,6 +11,7 @@ from together.types import ImageFile
 from lorry.errors import OptionInvalid
 from lorry.model.generation import Picture, PictureOrder
 from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.lora_paths import MOST_LORAS, lora_path
 
 #: Requests at once: the most pictures that the API draws for one request (3.1), so no new load.
 _AT_ONCE = 4
@@ -69,14 +70,29 @@ def _options(order: PictureOrder) -> dict[str, Any]:
         options["steps"] = order.steps
     if order.size is not None:
         options |= {"width": order.size, "height": order.size}
-    if order.scale is not None:
-        if order.adapter is None:
-            raise OptionInvalid(
-                f"A scale of {order.scale:g} needs the adapter's name at the platform.",
-                fix="Run `lorry resume NAME`: the delivery notes the adapter's name.",
-            )
-        options["image_loras"] = [{"path": order.adapter, "scale": order.scale}]
+    if loras := _loras(order):
+        options["image_loras"] = loras
     return options
+
+
+def _loras(order: PictureOrder) -> list[dict[str, Any]]:
+    """List the adapters of a request: those that are fetched for it, else the deployed one with its scale."""
+    if len(order.loras) > MOST_LORAS:
+        raise OptionInvalid(
+            f"{len(order.loras)} LoRAs were named for one picture; the platform takes {MOST_LORAS}.",
+            fix=f"Name {MOST_LORAS} of them at most.",
+            evidence={"loras": len(order.loras), "most": MOST_LORAS},
+        )
+    if order.loras:
+        return [{"path": lora_path(use.path), "scale": use.scale} for use in order.loras]
+    if order.scale is None:
+        return []
+    if order.adapter is None:
+        raise OptionInvalid(
+            f"A scale of {order.scale:g} needs the adapter's name at the platform.",
+            fix="Run `lorry resume NAME`: the delivery notes the adapter's name.",
+        )
+    return [{"path": order.adapter, "scale": order.scale}]
 
 
 def _png(answer: ImageFile) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class PartSender:
         name: The file's name at the platform, for messages.
         path: Where it lies.
         sent: The count of bytes.
+        arrived: Told of each part that is there, by its number and the storage's tag.
         pauses: Seconds before each further attempt.
     """
 
@@ -73,12 +74,14 @@ class PartSender:
         name: str,
         path: Path,
         sent: Sent,
+        arrived: Callable[[int, str], None],
         pauses: Sequence[float] = _PAUSES,
     ) -> None:
         self._at = connection
         self._name = name
         self._path = path
         self._sent = sent
+        self._arrived = arrived
         self._pauses = pauses
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -110,14 +113,19 @@ class PartSender:
         headers = {**(row.get("headers") or {}), "Content-Length": str(part.size)}
         count = _Once(self._sent)
         async with self._gate:
-            for pause in self._pauses:
-                try:
-                    return await self._put(part, url, headers, count)
-                except PlatformError as error:
-                    if not error.retryable:
-                        raise
-                await asyncio.sleep(pause)
-            return await self._put(part, url, headers, count)
+            tag = await self._persistently(part, url, headers, count)
+        await asyncio.to_thread(self._arrived, part.number, tag)
+        return tag
+
+    async def _persistently(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
+        for pause in self._pauses:
+            try:
+                return await self._put(part, url, headers, count)
+            except PlatformError as error:
+                if not error.retryable:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._put(part, url, headers, count)
 
     async def _put(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
         doing = f"store part {part.number} of {self._name}"
