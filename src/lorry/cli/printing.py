@@ -114,22 +114,27 @@ def _id_rows(place: Placement) -> list[tuple[str, str | None]]:
 
 
 def proof_lines(proof: Proof) -> list[str]:
-    """Write a proof: the sentence with its numbers, and where the pictures lie.
+    """Write a proof: the sentence with its numbers, and both answers or where they lie.
 
     Args:
         proof: The evidence.
     """
+    kept = [("without", proof.file_without), ("with", proof.file_with)]
+    asked = f"{proof.prompt!r}, seed {proof.seed}"
+    scale = f", scale {proof.scale:g}" if proof.kind == "picture" else ""
+    rows = [("prompt" if proof.kind == "picture" else "question", asked + scale), *kept]
+    return [*_verdict(proof), *pairs(rows)]
+
+
+def _verdict(proof: Proof) -> list[str]:
+    what = "picture" if proof.kind == "picture" else "answer"
+    if not proof.compared:
+        return [f"It gives a whole {what}. Nothing here answers without it, so nothing could be compared."]
     verdict = "The adapter acts" if proof.passed else "The adapter does not act"
+    average = " on average" if proof.kind == "picture" else ""
     return [
-        f"{verdict}: with it the picture differs by {proof.difference:.1f} of 255 levels on average,",
-        f"two pictures without it differ by {proof.noise:.1f}; it had to be above {proof.threshold:.1f}.",
-        *pairs(
-            [
-                ("prompt", f"{proof.prompt!r}, seed {proof.seed}, scale {proof.scale:g}"),
-                ("without", proof.picture_without),
-                ("with", proof.picture_with),
-            ]
-        ),
+        f"{verdict}: with it the {what} differs by {proof.difference:.1f} {proof.unit}{average},",
+        f"two {what}s without it differ by {proof.noise:.1f}; it had to be above {proof.threshold:.1f}.",
     ]
 
 

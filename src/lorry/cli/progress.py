@@ -68,6 +68,22 @@ class Steps:
         """
         self._print("[green]ok[/green]  ", subject, seconds, message)
 
+    def ask(self, question: str) -> bool:
+        """Ask a question that is answered with yes or no; anything but yes is no.
+
+        Args:
+            question: One sentence.
+        """
+        if self._status is not None:
+            self._status.stop()
+        try:
+            answer = self._console.input(f"{question} [y/N] ", markup=False)
+        except EOFError:
+            answer = ""
+        if self._status is not None:
+            self._status.start()
+        return answer.strip().lower() in {"y", "yes"}
+
     def _line(self, mark: str, event: Event) -> None:
         self._print(mark, event.subject, event.seconds, event.message)
 
