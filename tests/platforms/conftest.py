@@ -45,5 +45,5 @@ async def server() -> AsyncIterator[StandIn]:
 @pytest.fixture
 async def platform(server: StandIn) -> AsyncIterator[Platform]:
     """Connect to the stand-in, with parts of 1,000 bytes."""
-    async with connect(server.url, KEY, route="local", part_size=1000) as connected:
+    async with connect(server.url, KEY, part_size=1000) as connected:
         yield connected

@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lorry.delivery.choosing import Purpose, choose
 from lorry.delivery.ports import (
+    DeploymentOrder,
     DeploymentState,
+    HostedBase,
     HostedDeployment,
     HostedEndpoint,
     HostedModel,
+    ModelKind,
     Platform,
     Revision,
     RevisionState,
@@ -54,7 +58,7 @@ async def engine(home: Path) -> AsyncIterator[RunningEngine]:
 @pytest.fixture
 async def platform(engine: RunningEngine) -> AsyncIterator[Platform]:
     """Connect to the engine, with parts of 100,000 bytes."""
-    async with connect(engine.url, KEY, route="local", part_size=PART) as connected:
+    async with connect(engine.url, KEY, part_size=PART) as connected:
         yield connected
 
 
@@ -64,6 +68,12 @@ def weights(tmp_path: Path) -> UploadFile:
     path = write_adapter(tmp_path / "adapter")
     assert path.stat().st_size > 3 * PART
     return UploadFile(path.name, path)
+
+
+def own_order(name: str, base: HostedBase, model: HostedModel, revision: Revision) -> DeploymentOrder:
+    """Order a deployment of a model's own, in the cheapest configuration that makes one."""
+    config = choose(base, Purpose.OWN, None).resource
+    return DeploymentOrder(name, f"{model.resource}/revisions/{revision.id}", config)
 
 
 def _quiet(_sent: int, _total: int) -> None:
@@ -96,15 +106,15 @@ async def _shipped(
     platform: Platform, weights: UploadFile
 ) -> tuple[HostedModel, HostedEndpoint, HostedDeployment]:
     base = await platform.registry.base(BASE)
-    assert base.config is not None
-    model = await platform.registry.create("lorry-tok", base, "made by a test")
+    model = await platform.registry.create("lorry-tok", base, "made by a test", ModelKind.ADAPTER)
     await platform.registry.upload(model.id, [weights], _quiet)
     revision = await _validated(platform, model)
     assert revision.state is RevisionState.VALID
     endpoint = await platform.endpoints.create("lorry-tok")
-    deployment = await platform.deployments.create(endpoint.id, "lorry-tok", model, revision.id, base.config)
+    order = own_order("lorry-tok", base, model, revision)
+    deployment = await platform.deployments.create(endpoint.id, order)
     await _in_state(platform, endpoint, deployment.id, DeploymentState.READY)
-    assert (await platform.endpoints.route(endpoint.id, [deployment.id])).routed == (deployment.id,)
+    assert (await platform.endpoints.route(endpoint.id, {deployment.id: 1})).routed == (deployment.id,)
     return model, endpoint, deployment
 
 
@@ -119,7 +129,7 @@ async def test_the_whole_life_of_a_model(
         (await platform.painter.paint(order(scale=scale)))[0].png for scale in (0.0, 0.0, 1.0, None)
     ]
     assert _pixels(without) == _pixels(again) != _pixels(acting) == _pixels(deployed)
-    await platform.endpoints.route(endpoint.id, [])
+    await platform.endpoints.route(endpoint.id, {})
     await platform.deployments.stop(endpoint.id, deployment.id)
     assert DeploymentState.STOPPED in await _in_state(
         platform, endpoint, deployment.id, DeploymentState.STOPPED
@@ -146,7 +156,7 @@ async def test_each_picture_of_several_is_given_again_by_its_seed(
 async def test_a_second_upload_sends_no_content(platform: Platform, weights: UploadFile) -> None:
     """The engine has the bytes: progress is whole with the first report, and a second revision appears."""
     base = await platform.registry.base(BASE)
-    model = await platform.registry.create("lorry-tok", base, "")
+    model = await platform.registry.create("lorry-tok", base, "", ModelKind.ADAPTER)
     told: list[tuple[int, int]] = []
     first = await platform.registry.upload(model.id, [weights], lambda *step: told.append(step))
     size = weights.path.stat().st_size
@@ -162,7 +172,9 @@ async def test_a_revision_that_is_refused_says_why(platform: Platform, tmp_path:
     """The engine's finding arrives as a reason, in its own words."""
     path = tmp_path / "pytorch_lora_weights.safetensors"
     path.write_bytes(b"too small")
-    model = await platform.registry.create("lorry-tok", await platform.registry.base(BASE), "")
+    model = await platform.registry.create(
+        "lorry-tok", await platform.registry.base(BASE), "", ModelKind.ADAPTER
+    )
     await platform.registry.upload(model.id, [UploadFile(path.name, path)], _quiet)
     revision = await _validated(platform, model)
     assert revision.state is RevisionState.REJECTED
@@ -174,14 +186,13 @@ async def test_lost_answers_leave_what_can_be_found_again(
 ) -> None:
     """Each creating call whose answer is lost says so, and what it made is found by name."""
     base = await platform.registry.base(BASE)
-    assert base.config is not None
     async with (
         line_to(engine.url) as line,
-        connect(line.url, KEY, route="local", project=engine.project) as at,
+        connect(line.url, KEY, project=engine.project) as at,
     ):
         line.losing = True
         with pytest.raises(AnswerLost):
-            await at.registry.create("lorry-tok", base, "")
+            await at.registry.create("lorry-tok", base, "", ModelKind.ADAPTER)
         with pytest.raises(AnswerLost):
             await at.endpoints.create("lorry-tok")
         model, endpoint = (
@@ -193,7 +204,7 @@ async def test_lost_answers_leave_what_can_be_found_again(
         await platform.registry.upload(model.id, [weights], _quiet)
         revision = await _validated(platform, model)
         with pytest.raises(AnswerLost):
-            await at.deployments.create(endpoint.id, "lorry-tok", model, revision.id, base.config)
+            await at.deployments.create(endpoint.id, own_order("lorry-tok", base, model, revision))
     (deployment,) = await platform.deployments.list(endpoint.id)
     assert deployment.name.endswith("/lorry-tok/lorry-tok")
     assert engine.counts() == {"models": 1, "revisions": 1, "endpoints": 1, "deployments": 1, "repos": 0}
@@ -217,13 +228,13 @@ async def test_what_still_runs_can_not_be_deleted(platform: Platform, weights: U
 async def test_a_deployment_that_fails_says_why_and_can_be_removed(home: Path, weights: UploadFile) -> None:
     """A renderer that injects another number of layers than was foreseen: FAILED, why, then gone."""
     with running_engine(home, renderer=FlatRenderer(modules=3), check=_check) as engine:
-        async with connect(engine.url, KEY, route="local") as platform:
+        async with connect(engine.url, KEY) as platform:
             base = await platform.registry.base(BASE)
-            assert base.config is not None
-            model = await platform.registry.create("lorry-tok", base, "")
+            model = await platform.registry.create("lorry-tok", base, "", ModelKind.ADAPTER)
             revision = await platform.registry.upload(model.id, [weights], _quiet)
             endpoint = await platform.endpoints.create("lorry-tok")
-            made = await platform.deployments.create(endpoint.id, "tok", model, revision.id, base.config)
+            order = own_order("tok", base, model, revision)
+            made = await platform.deployments.create(endpoint.id, order)
             await _in_state(platform, endpoint, made.id, DeploymentState.FAILED)
             failed = await platform.deployments.look(endpoint.id, made.id)
             assert failed is not None
@@ -244,7 +255,7 @@ async def test_what_is_not_there_is_gone_already(platform: Platform) -> None:
 
 async def test_a_wrong_key_is_rejected(engine: RunningEngine) -> None:
     """The engine's 401 is KeyRejected, and the key stays out of it."""
-    async with connect(engine.url, "another-key", route="local") as platform:
+    async with connect(engine.url, "another-key") as platform:
         with pytest.raises(KeyRejected) as caught:
             await platform.registry.find("lorry-tok")
     assert "another-key" not in str(caught.value.as_dict())

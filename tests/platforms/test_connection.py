@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from lorry.delivery.ports import Platform, RevisionState
+from lorry.delivery.ports import ModelKind, Platform, RevisionState
 from lorry.errors import (
     AccessDenied,
     AnswerLost,
@@ -34,7 +34,7 @@ async def test_nothing_comes_from_the_environment(server: StandIn, monkeypatch: 
     monkeypatch.setenv("TOGETHER_PROJECT_ID", "proj_other")
     monkeypatch.setenv("TOGETHER_CUSTOM_HEADERS", "X-Surprise: yes\nAuthorization: Bearer other")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    async with connect(server.url, KEY, route="local") as platform:
+    async with connect(server.url, KEY) as platform:
         assert await platform.endpoints.find("tok") is None
     assert server.paths() == ["GET /v3/whoami", "GET /v2/projects/proj_1/endpoints"]
     assert all("x-surprise" not in one.headers for one in server.seen)
@@ -42,10 +42,10 @@ async def test_nothing_comes_from_the_environment(server: StandIn, monkeypatch: 
 
 async def test_the_project_is_asked_for_once_and_only_when_needed(server: StandIn) -> None:
     """A given project is used as it is; an unknown one costs one question in all."""
-    async with connect(server.url, KEY, route="local", project="proj_1") as platform:
+    async with connect(server.url, KEY, project="proj_1") as platform:
         await platform.registry.find("tok")
     assert "GET /v3/whoami" not in server.paths()
-    async with connect(server.url, KEY, route="local") as platform:
+    async with connect(server.url, KEY) as platform:
         await platform.registry.find("tok")
         await platform.endpoints.find("tok")
     assert server.paths().count("GET /v3/whoami") == 1
@@ -55,14 +55,14 @@ async def test_a_key_without_a_project_is_refused_with_the_way_out(server: Stand
     """A key of an organisation can't be used, and the error says which kind is wanted."""
     who = b'{"type": "org_api_key", "api_key": {"id": "k"}, "organization": {"id": "o"}}'
     server.instead.append(("/v3/whoami", 200, who, JSON))
-    async with connect(server.url, KEY, route="local") as platform:
+    async with connect(server.url, KEY) as platform:
         with pytest.raises(AccessDenied, match="org_api_key"):
             await platform.registry.find("tok")
 
 
 async def test_a_wrong_key_is_rejected_and_not_printed(server: StandIn) -> None:
     """401 arrives as KeyRejected, without the key that the server repeated."""
-    async with connect(server.url, "wrong-key", route="local") as platform:
+    async with connect(server.url, "wrong-key") as platform:
         with pytest.raises(KeyRejected) as caught:
             await platform.registry.find("tok")
     assert "wrong-key" not in str(caught.value.as_dict())
@@ -74,7 +74,7 @@ async def test_nobody_listening_is_said_as_the_caller_wants(kind: type[Unreachab
     """A refused connection is the error that the caller chose, and names the address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with connect(f"http://127.0.0.1:{port}", KEY, route="local", unreachable=kind) as platform:
+    async with connect(f"http://127.0.0.1:{port}", KEY, unreachable=kind) as platform:
         with pytest.raises(Unreachable, match=str(port)) as caught:
             await platform.registry.find("tok")
     assert type(caught.value) is kind
@@ -83,11 +83,11 @@ async def test_nobody_listening_is_said_as_the_caller_wants(kind: type[Unreachab
 
 async def test_a_lost_answer_says_that_the_call_may_have_acted(server: StandIn) -> None:
     """The line breaks after the request arrived: the thing exists, and the call is not repeated."""
-    async with line_to(server.url) as line, connect(line.url, KEY, route="local") as platform:
+    async with line_to(server.url) as line, connect(line.url, KEY) as platform:
         base = await platform.registry.base(BASE)
         line.losing = True
         with pytest.raises(AnswerLost) as caught:
-            await platform.registry.create("tok", base, "ours")
+            await platform.registry.create("tok", base, "ours", ModelKind.ADAPTER)
         line.losing = False
         assert caught.value.may_have_acted
         assert (await platform.registry.find("tok")) is not None
@@ -98,7 +98,7 @@ async def test_a_server_that_never_answers_loses_the_answer() -> None:
     """The request went out and the time ran out: it may have acted."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        async with connect(url, KEY, route="local", project="proj_1", timeout=0.05) as platform:
+        async with connect(url, KEY, project="proj_1", timeout=0.05) as platform:
             with pytest.raises(AnswerLost, match="too long") as caught:
                 await platform.endpoints.create("tok")
     assert caught.value.may_have_acted
@@ -146,7 +146,7 @@ async def test_an_answer_of_another_form_is_a_fault(
 async def test_an_address_that_is_none_is_said_before_anything_is_sent(address: str) -> None:
     """No scheme, no host, no such port, or a path, of which `/v1` is the usual one (dossier 8.1)."""
     with pytest.raises(SettingInvalid, match="address"):
-        async with connect(address, KEY, route="local"):
+        async with connect(address, KEY):
             pass
 
 
@@ -154,7 +154,7 @@ async def test_an_address_that_is_none_is_said_before_anything_is_sent(address: 
 async def test_a_key_that_can_be_none_is_said_and_not_printed(key: str) -> None:
     """What can't stand in a header is found before it is sent."""
     with pytest.raises(SettingInvalid) as caught:
-        async with connect("http://127.0.0.1:9", key, route="local"):
+        async with connect("http://127.0.0.1:9", key):
             pass
     assert not key or key not in str(caught.value.as_dict())
 
@@ -162,7 +162,7 @@ async def test_a_key_that_can_be_none_is_said_and_not_printed(key: str) -> None:
 async def test_a_server_of_another_kind_is_told_apart(server: StandIn) -> None:
     """A server without whoami is no platform of this kind: the address is wrong, not the model lost."""
     server.instead.append(("/v3/whoami", 404, b"<html>nothing here</html>", "text/html"))
-    async with connect(server.url, KEY, route="local") as platform:
+    async with connect(server.url, KEY) as platform:
         with pytest.raises(RequestRefused, match="does not speak"):
             await platform.registry.find("tok")
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lorry.delivery.ports import DeploymentState, Platform, RevisionState, UploadFile
+from lorry.delivery.ports import (
+    DeploymentOrder,
+    DeploymentState,
+    HostedBase,
+    HostedModel,
+    ModelKind,
+    Platform,
+    RevisionState,
+    UploadFile,
+)
 from lorry.errors import Conflict, NotThere
 from lorry.model.generation import PictureOrder
 from lorry.platforms.together.deployments import state_of
@@ -32,23 +41,22 @@ async def test_a_model_goes_from_nothing_to_pictures_and_back(
 ) -> None:
     """Base, record, upload, revision, endpoint, deployment, route, picture, stop, delete: nothing stays."""
     base = await platform.registry.base(BASE)
-    model = await platform.registry.create("tok-12345678", base, "ours")
+    model = await platform.registry.create("tok-12345678", base, "ours", ModelKind.ADAPTER)
     files = [_file(tmp_path, "adapter_model.safetensors", 3500), _file(tmp_path, "adapter_config.json", 40)]
     revision = await platform.registry.upload(model.id, files, _quiet)
     assert (await platform.registry.revisions(model.id))[0].state is RevisionState.VALID
     endpoint = await platform.endpoints.create("tok-12345678")
-    assert base.config is not None
-    made = await platform.deployments.create(endpoint.id, "tok-12345678", model, revision.id, base.config)
+    made = await platform.deployments.create(endpoint.id, _order("tok-12345678", base, model, revision.id))
     assert made.state is DeploymentState.STARTING
     assert made.message == "downloading weights"
     server.deployments[made.id]["status"] = {"state": "DEPLOYMENT_STATE_READY", "message": "1 of 1 answer"}
     look = await platform.deployments.look(endpoint.id, made.id)
     assert look is not None
     assert look.state is DeploymentState.READY
-    assert (await platform.endpoints.route(endpoint.id, [made.id])).routed == (made.id,)
+    assert (await platform.endpoints.route(endpoint.id, {made.id: 1})).routed == (made.id,)
     order = PictureOrder(endpoint.name, "TOK", 7, steps=4, size=64, adapter=model.name, scale=0.0)
     assert (await platform.painter.paint(order))[0].png.startswith(PNG)
-    assert (await platform.endpoints.route(endpoint.id, [])).routed == ()
+    assert (await platform.endpoints.route(endpoint.id, {})).routed == ()
     await platform.deployments.stop(endpoint.id, made.id)
     await platform.deployments.delete(endpoint.id, made.id)
     await platform.endpoints.delete(endpoint.id)
@@ -79,7 +87,7 @@ async def test_names_are_found_on_any_page_and_exactly(platform: Platform) -> No
     """A bare name finds `slug/name` on a later page, and neither a longer nor a shorter name."""
     base = await platform.registry.base(BASE)
     for name in ("tok-1", "tok-12", "a-tok-1", "tok"):
-        await platform.registry.create(name, base, f"about {name}")
+        await platform.registry.create(name, base, f"about {name}", ModelKind.ADAPTER)
         await platform.endpoints.create(name)
     model, endpoint = await platform.registry.find("tok"), await platform.endpoints.find("tok")
     assert model is not None
@@ -96,25 +104,28 @@ async def test_all_deployments_of_an_endpoint_are_listed(platform: Platform) -> 
     endpoint, _ = await _deployed(platform)
     base, model = await platform.registry.base(BASE), await platform.registry.find("tok")
     assert model is not None
-    assert base.config is not None
     for number in range(4):
-        await platform.deployments.create(endpoint, f"tok-{number}", model, "rv_1", base.config)
+        await platform.deployments.create(endpoint, _order(f"tok-{number}", base, model, "rv_1"))
     names = [found.name for found in await platform.deployments.list(endpoint)]
     assert names == ["slug/tok/tok", *(f"slug/tok/tok-{number}" for number in range(4))]
 
 
-async def test_a_base_is_found_by_its_exact_name_with_its_smallest_configuration(platform: Platform) -> None:
-    """Near misses are passed over; of four configurations on two pages the smallest wins."""
+async def test_a_base_is_found_by_its_exact_name_with_its_configurations(platform: Platform) -> None:
+    """Near misses are passed over; four configurations on two pages, those with few accelerators first."""
     base = await platform.registry.base(BASE)
-    assert (base.id, base.name, base.config) == ("ml_b2", BASE, "projects/pub/configs/cr_1")
+    assert (base.id, base.name, base.resource) == ("ml_b2", BASE, "projects/pub/models/ml_b2")
+    assert [each.resource for each in base.configurations] == [
+        f"projects/pub/configs/cr_{count}" for count in (1, 2, 4, 8)
+    ]
 
 
 async def test_a_base_without_a_configuration_has_none(platform: Platform, server: StandIn) -> None:
-    """A model that the platform serves but can't host for us has no config (zero configs, dossier 2.5)."""
+    """What the platform serves and can't host for us has no configuration (zero configs, dossier 2.5)."""
     server.configs.clear()
-    assert (await platform.registry.base(BASE)).config is None
+    assert (await platform.registry.base(BASE)).configurations == ()
     server.supported[2]["baseModel"] = ""
-    assert (await platform.registry.base(BASE)).config is None
+    base = await platform.registry.base(BASE)
+    assert (base.resource, base.configurations) == ("", ())
 
 
 async def test_a_base_that_is_not_served_is_not_there_and_near_names_are_said(platform: Platform) -> None:
@@ -135,7 +146,7 @@ async def test_a_change_in_between_is_a_conflict(platform: Platform, server: Sta
         )
     )
     with pytest.raises(Conflict, match="ABORTED"):
-        await platform.endpoints.route(endpoint, [deployment])
+        await platform.endpoints.route(endpoint, {deployment: 1})
 
 
 async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform, server: StandIn) -> None:
@@ -172,11 +183,14 @@ def test_every_state_of_the_platform_is_read(
 
 async def _deployed(platform: Platform) -> tuple[str, str]:
     base = await platform.registry.base(BASE)
-    assert base.config is not None
-    model = await platform.registry.create("tok", base, "ours")
+    model = await platform.registry.create("tok", base, "ours", ModelKind.ADAPTER)
     endpoint = await platform.endpoints.create("tok")
-    made = await platform.deployments.create(endpoint.id, "tok", model, "rv_1", base.config)
+    made = await platform.deployments.create(endpoint.id, _order("tok", base, model, "rv_1"))
     return endpoint.id, made.id
+
+
+def _order(name: str, base: HostedBase, model: HostedModel, revision: str) -> DeploymentOrder:
+    return DeploymentOrder(name, f"{model.resource}/revisions/{revision}", base.configurations[0].resource)
 
 
 def _json(value: object) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lorry.delivery.ports import HostedModel, Platform, UploadFile
+from lorry.delivery.ports import HostedModel, ModelKind, Platform, UploadFile
 from lorry.errors import (
     EngineNotRunning,
     PlatformFault,
@@ -29,13 +29,19 @@ JSON = "application/json"
 
 
 async def _model(platform: Platform) -> HostedModel:
-    return await platform.registry.create("tok", await platform.registry.base(BASE), "ours")
+    return await platform.registry.create(
+        "tok", await platform.registry.base(BASE), "ours", ModelKind.ADAPTER
+    )
 
 
 def _file(folder: Path, content: bytes) -> UploadFile:
     path = folder / "adapter.safetensors"
     path.write_bytes(content)
     return UploadFile(path.name, path)
+
+
+def _unkept(_number: int, _tag: str) -> None:
+    pass
 
 
 class Told:
@@ -181,7 +187,7 @@ async def test_a_file_that_got_shorter_stops_the_upload(server: StandIn, tmp_pat
     file.path.write_bytes(b"z" * 100)
     opened = open_connection(server.url, KEY, project=None, unreachable=Unreachable, timeout=5)
     async with opened as connection:
-        sender = PartSender(connection, file.name, file.path, Sent(planned.size, Told()))
+        sender = PartSender(connection, file.name, file.path, Sent(planned.size, Told()), _unkept)
         with pytest.raises(SourceChanged, match="800 bytes"):
             await sender.send([(planned.parts[0], {"url": f"{server.url}/storage/up/1"})])
 
@@ -193,7 +199,7 @@ async def test_a_storage_that_is_down_is_named_without_its_signature(server: Sta
     file = _file(tmp_path, b"z")
     opened = open_connection(server.url, KEY, project=None, unreachable=EngineNotRunning, timeout=5)
     async with opened as connection:
-        sender = PartSender(connection, file.name, file.path, Sent(1, Told()), pauses=())
+        sender = PartSender(connection, file.name, file.path, Sent(1, Told()), _unkept, pauses=())
         with pytest.raises(Unreachable) as caught:
             await sender.send([(plan(file, 10).parts[0], {"url": url})])
     assert type(caught.value) is Unreachable  # the engine itself answers
@@ -208,6 +214,8 @@ async def _send(server: StandIn, file: UploadFile, told: Told) -> dict[int, str]
     planned = plan(file, 1000)
     opened = open_connection(server.url, KEY, project=None, unreachable=Unreachable, timeout=5)
     async with opened as connection:
-        sender = PartSender(connection, file.name, file.path, Sent(planned.size, told), pauses=(0, 0, 0, 0))
+        sender = PartSender(
+            connection, file.name, file.path, Sent(planned.size, told), _unkept, pauses=(0, 0, 0, 0)
+        )
         rows = [(part, {"url": f"{server.url}/storage/up/{part.number}"}) for part in planned.parts]
         return await sender.send(rows)

@@ -1,8 +1,8 @@
 """What the platform serves and how: base models with their certified configurations (dossier 2.5).
 
 For a public model the list of configurations is often empty; the catalogue's `deploymentProfiles` are what
-its own documentation calls authoritative (togethercomputer/skills, models-and-configs.md). So those are
-read, and the list of configurations only where a model has no profile.
+its own documentation calls authoritative (togethercomputer/skills, models-and-configs.md). So those are read,
+and the list of configurations only where a model has no profile.
 """
 
 from __future__ import annotations
