@@ -46,10 +46,13 @@ async def connect(
     # Half a second of imports: only who talks to a platform pays it.
     from lorry.platforms.together.attachments import TogetherAttachments
     from lorry.platforms.together.connection import open_connection
+    from lorry.platforms.together.containers import TogetherContainers
     from lorry.platforms.together.deployments import TogetherDeployments
     from lorry.platforms.together.endpoints import TogetherEndpoints
     from lorry.platforms.together.kept import KeptInFolder, NothingKept
+    from lorry.platforms.together.legacy import TogetherLegacy
     from lorry.platforms.together.painter import TogetherPainter
+    from lorry.platforms.together.queue import TogetherQueue
     from lorry.platforms.together.registry import TogetherRegistry
     from lorry.platforms.together.writer import TogetherWriter
 
@@ -64,9 +67,9 @@ async def connect(
             attachments=TogetherAttachments(connection),
             painter=TogetherPainter(connection),
             writer=TogetherWriter(connection),
-            containers=None,  # type: ignore[arg-type]  # its module is on its way
-            queue=None,  # type: ignore[arg-type]  # its module is on its way
-            legacy=None,  # type: ignore[arg-type]  # its module is on its way
+            containers=TogetherContainers(connection),
+            queue=TogetherQueue(connection),
+            legacy=TogetherLegacy(connection),
         )
 
 
