@@ -47,14 +47,11 @@ async def connect(
     from lorry.platforms.together.attachments import TogetherAttachments
     from lorry.platforms.together.connection import open_connection
     from lorry.platforms.together.containers import TogetherContainers
-    from lorry.platforms.together.containers import TogetherContainers
     from lorry.platforms.together.deployments import TogetherDeployments
     from lorry.platforms.together.endpoints import TogetherEndpoints
     from lorry.platforms.together.kept import KeptInFolder, NothingKept
     from lorry.platforms.together.legacy import TogetherLegacy
-    from lorry.platforms.together.legacy import TogetherLegacy
     from lorry.platforms.together.painter import TogetherPainter
-    from lorry.platforms.together.queue import TogetherQueue
     from lorry.platforms.together.queue import TogetherQueue
     from lorry.platforms.together.registry import TogetherRegistry
     from lorry.platforms.together.writer import TogetherWriter
