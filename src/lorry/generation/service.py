@@ -147,7 +147,7 @@ def picture_order(
     count: int,
     scale: float | None,
 ) -> PictureOrder:
-    """Give the order for pictures of a placement: by its endpoint, or by its address on a shared base.
+    """Give the order for pictures of a placement: by its endpoint, or by its address on a base or in a container.
 
     Args:
         placement: Where the model is.
@@ -164,7 +164,10 @@ def picture_order(
             ids.endpoint_name or "", prompt, seed, steps, size, count, ids.adapter_name, scale
         )
     loras = (LoraUse(ids.address, 1.0 if scale is None else scale),)
-    return PictureOrder(ids.base_name or "", prompt, seed, steps, size, count, loras=loras)
+    container = ids.endpoint_name if ids.container else None
+    return PictureOrder(
+        ids.base_name or "", prompt, seed, steps, size, count, loras=loras, container=container
+    )
 
 
 def _answers(placement: Placement) -> bool:

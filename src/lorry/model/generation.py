@@ -27,6 +27,8 @@ class PictureOrder:
         adapter: The adapter whose scale is set, by the platform's name for it; `None` for the deployed one.
         scale: Strength of the adapter, 0 for none at all; `None` leaves the deployed strength.
         loras: Adapters that the platform fetches for this request; beside them `adapter` is not used.
+        container: Name of the dedicated container whose queue takes the order, with `loras`; `target` is not
+            used then.
     """
 
     target: str
@@ -38,6 +40,7 @@ class PictureOrder:
     adapter: str | None = None
     scale: float | None = None
     loras: tuple[LoraUse, ...] = ()
+    container: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 
 from lorry.delivery.doubles.ground import Ground
-from lorry.errors import NotRouted
+from lorry.errors import NotRouted, NotThere
 from lorry.model.generation import Picture, PictureOrder
 
 
@@ -30,6 +30,11 @@ class MemoryPainter:
 
     def _scale(self, order: PictureOrder) -> float:
         """Say how strongly an adapter acts: one that the request names on a base, or the deployed one."""
+        if order.container is not None:
+            names = [row["name"] for row in self.ground.things["containers"].values()]
+            if order.container not in names:
+                raise NotThere(f"There is no container {order.container}.")
+            return sum(use.scale for use in order.loras)
         if order.target in self.ground.bases:
             return sum(use.scale for use in order.loras)
         routed = [row["routed"] for row in self.ground.things["endpoints"].values()]

@@ -38,6 +38,20 @@ async def fetched_adapter(run: Run) -> Trial[bytes]:
     )
 
 
+async def contained_adapter(run: Run) -> Trial[bytes]:
+    """Draw by jobs in a container's queue, with the adapter's address in them and without it."""
+    ids = (await run.placement()).ids
+    base, container, address = run.model.base, ids.endpoint_name, ids.address or ""
+
+    async def draw(prompt: str, seed: int, loras: tuple[LoraUse, ...]) -> bytes:
+        return await _drawn(run, PictureOrder(base, prompt, seed, loras=loras, container=container))
+
+    return Trial(
+        acting=lambda prompt, seed: draw(prompt, seed, (LoraUse(address, DEPLOYED_SCALE),)),
+        without=lambda prompt, seed: draw(prompt, seed, ()),
+    )
+
+
 async def answering_model(run: Run) -> Trial[str]:
     """Ask the model, and its base where that answers."""
     ids = (await run.placement()).ids

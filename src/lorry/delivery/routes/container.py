@@ -5,15 +5,11 @@ One container serves all LoRAs of its base: each job names the adapter's address
 
 from __future__ import annotations
 
-import asyncio
-import base64
-
 from lorry.delivery.intents import Creation
 from lorry.delivery.plan import Plan
-from lorry.delivery.ports import Container, ContainerOrder, ContainerState, Job, JobState
-from lorry.delivery.proofs.pictures import DEPLOYED_SCALE
+from lorry.delivery.ports import Container, ContainerOrder, ContainerState
 from lorry.delivery.proofs.proving import prove_pictures
-from lorry.delivery.proofs.trial import Trial
+from lorry.delivery.proofs.trials import contained_adapter
 from lorry.delivery.routes.common import known, says, shared_name
 from lorry.delivery.routes.ending import ready_step
 from lorry.delivery.routes.files import publish
@@ -21,7 +17,7 @@ from lorry.delivery.routes.forecasts import Draft
 from lorry.delivery.routes.removing import closing_steps
 from lorry.delivery.run import Done, Pending, Run, Step
 from lorry.delivery.source import files_of
-from lorry.errors import DeliveryTimeout, DeploymentFailed, NotThere, OptionInvalid, PlatformFault
+from lorry.errors import DeploymentFailed, NotThere, OptionInvalid
 from lorry.model.forecast import Forecast, Obstacle, Price
 
 _PRICE = Price(
@@ -30,9 +26,6 @@ _PRICE = Price(
     "Together API dossier 4, 2026-09-30",
     "access and prices are granted by Together's sales",
 )
-#: How long one job of the proof may take before the proof is tried again.
-_JOB_LOOKS = 240
-_JOB_PAUSE = 0.5
 
 
 def plan() -> Plan:
@@ -43,7 +36,9 @@ def plan() -> Plan:
             Step("address", "Making sure that the worker can be given its address.", _address),
             Step("container", "Finding the container.", _container),
             Step("wait", "Waiting for the container to be ready.", _wait),
-            Step("prove", "Proving that the adapter acts.", lambda run: prove_pictures(run, _jobs)),
+            Step(
+                "prove", "Proving that the adapter acts.", lambda run: prove_pictures(run, contained_adapter)
+            ),
             ready_step(),
         ),
         retire=(
@@ -81,7 +76,7 @@ async def _begin(run: Run) -> Price | None:
 
 
 def _reachable(run: Run) -> None:
-    if run.options.address is None and not run.options.public and not run.place.rehearsal:
+    if run.options.address is None and not run.options.public:
         raise OptionInvalid(
             "The worker fetches the file without logging in, and a private repository needs a login.",
             fix="Add `--public` to publish it for everybody, or `--address URL` with an address of your own.",
@@ -103,6 +98,8 @@ async def _container(run: Run) -> Done:
     order = ContainerOrder(
         name,
         run.options.image or "",
+        # What the worker has to know; its key and a Hub's token are secrets, and set with jig.
+        environment={"LORRY_BASE": run.model.base, "LORRY_HUB_URL": run.place.hub},
         min_replicas=run.options.min_replicas,
         max_replicas=run.options.max_replicas,
     )
@@ -140,42 +137,6 @@ async def _present(run: Run) -> Container | None:
     if container is None:
         return await run.platform.containers.find(name_of(run))
     return await run.platform.containers.look(container)
-
-
-async def _jobs(run: Run) -> Trial[bytes]:
-    """Draw by jobs, with the adapter's address in them and without it."""
-    address = known((await run.placement()).ids.address, "address")
-
-    async def draw(prompt: str, seed: int, scale: float | None) -> bytes:
-        loras = [] if scale is None else [{"path": address, "scale": scale}]
-        job = await _run_job(run, {"prompt": prompt, "seed": seed, "n": 1, "loras": loras})
-        pictures = job.outputs.get("images") or []
-        if len(pictures) != 1:
-            raise PlatformFault(f"The worker gave {len(pictures)} pictures where 1 was ordered.")
-        return base64.b64decode(str(pictures[0]))
-
-    return Trial(
-        acting=lambda prompt, seed: draw(prompt, seed, DEPLOYED_SCALE),
-        without=lambda prompt, seed: draw(prompt, seed, None),
-    )
-
-
-async def _run_job(run: Run, payload: dict[str, object]) -> Job:
-    queue, name = run.platform.queue, name_of(run)
-    job = await queue.submit(name, payload)
-    for _ in range(_JOB_LOOKS):
-        found = await queue.look(name, job)
-        if found.state is JobState.DONE:
-            return found
-        if found.state in (JobState.FAILED, JobState.CANCELED):
-            raise DeploymentFailed(
-                f"The worker could not draw: {found.message or 'it gave no reason.'}",
-                evidence={"job": job, "state": str(found.state), "outputs": dict(found.outputs)},
-            )
-        await asyncio.sleep(_JOB_PAUSE)
-    raise DeliveryTimeout(
-        f"The job {job} did not end within {_JOB_LOOKS * _JOB_PAUSE:.0f} s.", evidence={"job": job}
-    )
 
 
 async def _serves(run: Run) -> bool:

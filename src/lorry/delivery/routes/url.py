@@ -64,7 +64,7 @@ async def _begin(run: Run) -> Price | None:
 
 def _reachable(run: Run) -> None:
     """Refuse what the platform could not fetch: requests have no field for a token (dossier 3.3)."""
-    if run.options.address is None and not run.options.public and not run.place.rehearsal:
+    if run.options.address is None and not run.options.public:
         raise OptionInvalid(
             f"{run.place.route} fetches the file without logging in, and a private repository needs a login.",
             fix="Add `--public` to publish it for everybody, or `--address URL` with an address of your own.",

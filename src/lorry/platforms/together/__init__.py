@@ -59,16 +59,17 @@ async def connect(
     kept = KeptInFolder(uploads) if uploads else NothingKept()
     opened = open_connection(base_url, api_key, project=project, unreachable=unreachable, timeout=timeout)
     async with opened as connection:
+        queue = TogetherQueue(connection)
         yield Platform(
             address=connection.faults.address,
             registry=TogetherRegistry(connection, part_size, kept),
             endpoints=TogetherEndpoints(connection),
             deployments=TogetherDeployments(connection),
             attachments=TogetherAttachments(connection),
-            painter=TogetherPainter(connection),
+            painter=TogetherPainter(connection, queue),
             writer=TogetherWriter(connection),
             containers=TogetherContainers(connection),
-            queue=TogetherQueue(connection),
+            queue=queue,
             legacy=TogetherLegacy(connection),
         )
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from together.types import ImageFile
 
+from lorry.delivery.ports import Queue
 from lorry.errors import OptionInvalid
 from lorry.model.generation import Picture, PictureOrder
 from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.jobs import paint_by_jobs
 from lorry.platforms.together.lora_paths import MOST_LORAS, lora_path
 
 #: Requests at once: the most pictures that the API draws for one request (3.1), so no new load.
@@ -24,10 +26,12 @@ class TogetherPainter:
 
     Args:
         connection: Where to.
+        queue: Takes the orders that go to a container.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, queue: Queue) -> None:
         self._at = connection
+        self._queue = queue
 
     async def paint(self, order: PictureOrder) -> tuple[Picture, ...]:
         """Draw the ordered pictures, in order of their seeds.
@@ -35,6 +39,8 @@ class TogetherPainter:
         The API takes one seed for up to four pictures and does not say which seeds the others get. So each
         picture is a request of its own: its seed gives it again.
         """
+        if order.container is not None:
+            return await paint_by_jobs(self._queue, order)
         options = _options(order)
         gate = asyncio.Semaphore(_AT_ONCE)
 

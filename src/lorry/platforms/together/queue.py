@@ -70,6 +70,12 @@ def _job(found: QueueRetrieveResponse) -> Job:
     if said not in _STATES:
         raise ValueError(f"a job's status can't be {said!r}")
     outputs = found.outputs or {}
-    complaint = outputs.get("error") or outputs.get("message") or "; ".join(found.warnings or [])
-    message = complaint if isinstance(complaint, str) else str(complaint)
-    return Job(text(found, "request_id"), _STATES[said], dict(outputs), message)
+    return Job(text(found, "request_id"), _STATES[said], dict(outputs), _complaint(found))
+
+
+def _complaint(found: QueueRetrieveResponse) -> str:
+    """Give what a worker complains of; outputs are promised for done jobs only, so the info has it too."""
+    error = (found.outputs or {}).get("error") or (found.info or {}).get("error")
+    if isinstance(error, Mapping):
+        error = error.get("message")
+    return str(error) if error else "; ".join(found.warnings or [])
