@@ -147,7 +147,7 @@ def picture_order(
     count: int,
     scale: float | None,
 ) -> PictureOrder:
-    """Give the order for pictures of a placement: by its endpoint, or by its address on a base or in a container.
+    """Give the order for pictures: by endpoint, by address on a shared base, or by address in a container.
 
     Args:
         placement: Where the model is.
