@@ -24,6 +24,8 @@ from lorry.platforms.together.deployments import state_of
 from tests.platforms.conftest import BASE
 from tests.platforms.stand_in import PNG, StandIn
 
+JSON = "application/json"
+
 
 def _file(folder: Path, name: str, size: int) -> UploadFile:
     path = folder / name
@@ -134,19 +136,45 @@ async def test_a_base_that_is_not_served_is_not_there_and_near_names_are_said(pl
         await platform.registry.base("lorry/base-6")
 
 
-async def test_a_change_in_between_is_a_conflict(platform: Platform, server: StandIn) -> None:
-    """Routing carries the etag of what it read, and the platform's 409 arrives as Conflict."""
+async def test_a_change_that_leaves_the_traffic_alone_is_no_conflict(
+    platform: Platform, server: StandIn
+) -> None:
+    """The endpoint got another etag in between: it is read again, and ours is sent once more."""
     endpoint, deployment = await _deployed(platform)
-    server.instead.append(
-        (
-            f"/v2/projects/proj_1/endpoints/{endpoint}",
-            200,
-            _json(server.endpoints[endpoint] | {"etag": "0"}),
-            "application/json",
-        )
-    )
+    _stale(server, endpoint)
+    assert (await platform.endpoints.route(endpoint, {deployment: 1})).weights == {deployment: 1}
+    assert len([path for path in server.paths() if path.startswith("PATCH")]) == 2
+
+
+async def test_traffic_that_somebody_else_changed_is_a_conflict(platform: Platform, server: StandIn) -> None:
+    """Their split is not written over: the platform's 409 arrives as Conflict, and theirs stays."""
+    endpoint, deployment = await _deployed(platform)
+    _stale(server, endpoint)
+    theirs = [{"deploymentId": "dep_theirs", "weight": 1}]
+    server.endpoints[endpoint]["trafficSplit"] = theirs
     with pytest.raises(Conflict, match="ABORTED"):
         await platform.endpoints.route(endpoint, {deployment: 1})
+    assert server.endpoints[endpoint]["trafficSplit"] == theirs
+
+
+async def test_an_endpoint_that_changes_all_the_time_is_a_conflict_in_the_end(
+    platform: Platform, server: StandIn
+) -> None:
+    """After four attempts the caller hears of it."""
+    endpoint, deployment = await _deployed(platform)
+    for _ in range(4):
+        _stale(server, endpoint)
+    refused = (f"/v2/projects/proj_1/endpoints/{endpoint}", 409, b'{"code": 10, "message": "ABORTED"}', JSON)
+    server.instead = [step for stale in server.instead for step in (stale, refused)]
+    with pytest.raises(Conflict, match="ABORTED"):
+        await platform.endpoints.route(endpoint, {deployment: 1})
+    assert len([path for path in server.paths() if path.startswith("PATCH")]) == 4
+
+
+def _stale(server: StandIn, endpoint: str) -> None:
+    """Let the next read of an endpoint give an etag that is none any more."""
+    old = _json(server.endpoints[endpoint] | {"etag": "0"})
+    server.instead.append((f"/v2/projects/proj_1/endpoints/{endpoint}", 200, old, JSON))
 
 
 async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform, server: StandIn) -> None:
@@ -166,7 +194,8 @@ async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform,
         ("SCALING", 0, 1, DeploymentState.STARTING),
         ("SCALING", 1, 2, DeploymentState.READY),
         ("SCALING", 1, 0, DeploymentState.STOPPING),
-        ("DEGRADED", 0, 1, DeploymentState.STARTING),
+        ("DEGRADED", 0, 1, DeploymentState.DEGRADED),
+        ("DEGRADED", 0, 0, DeploymentState.STOPPING),
         ("DEGRADED", 1, 2, DeploymentState.READY),
         ("STOPPING", 1, 0, DeploymentState.STOPPING),
         ("STOPPED", 0, 0, DeploymentState.STOPPED),

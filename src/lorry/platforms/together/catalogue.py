@@ -1,28 +1,21 @@
-"""What the platform serves and how: base models with their certified configurations (dossier 2.5).
-
-For a public model the list of configurations is often empty; the catalogue's `deploymentProfiles` are what
-its own documentation calls authoritative (togethercomputer/skills, models-and-configs.md). So those are read,
-and the list of configurations only where a model has no profile.
-"""
+"""What the platform serves: base models with everything that can run them (Together API dossier 2.5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Sequence
 
-from together.types import SupportedModel, SupportedModelDeploymentProfile
+from together.types import SupportedModel
 from together.types.endpoints import InferenceInstanceType
 from together.types.models import Config
 
-from lorry.delivery.ports import AdapterMode, Configuration, HostedBase
+from lorry.delivery.ports import HostedBase
 from lorry.errors import NotThere, PlatformError
+from lorry.platforms.together.configurations import configurations, untold
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.fields import text
 
-_MODES = {
-    "dynamic": AdapterMode.DYNAMIC,
-    "fixed": AdapterMode.FIXED,
-    "disabled": AdapterMode.DISABLED,
-}
+_RESOURCE = re.compile(r"projects/([^/]+)/configs/([^/]+)")
 
 
 class Catalogue:
@@ -50,7 +43,7 @@ class Catalogue:
             async for row in self._at.client.models.list_supported(search=name):
                 found = self._at.read(doing, text, row, "name")
                 if found == name:
-                    return await self._hosted(doing, row)
+                    return await self._hosted(row)
                 near.append(found)
         others = f" It has {', '.join(near[:5])}." if near else ""
         raise NotThere(
@@ -59,95 +52,45 @@ class Catalogue:
             evidence={"base": name, "near": near[:5]},
         )
 
-    async def _hosted(self, doing: str, row: SupportedModel) -> HostedBase:
+    async def _hosted(self, row: SupportedModel) -> HostedBase:
         shared = row.serverless_endpoint or None
-        if not row.base_model_id or not row.base_model:
-            return HostedBase(row.base_model_id or row.id, row.name, shared=shared)  # nothing is hosted on it
-        hardware = await self._hardware()
+        base, resource = row.base_model_id, row.base_model
+        if not base or not resource:
+            return HostedBase(base or row.id, row.name, shared=shared)  # nothing can be hosted on it (2.5)
+        types = await self._hardware()
+        configs = await self._configs(resource)
         profiles = row.deployment_profiles or []
-        configs = [] if profiles else await self._configs(row.base_model)
-
-        def read() -> HostedBase:
-            found = [_of_profile(each, hardware) for each in profiles]
-            found += [_of_config(each, hardware) for each in configs]
-            return HostedBase(row.base_model_id, row.name, row.base_model, _cheapest_first(found), shared)
-
-        return self._at.read(doing, read)
+        doing = f"say what runs the base model {row.name!r}"
+        for missing in self._at.read(doing, untold, profiles, configs, types):
+            configs += await self._config(missing)
+        found = self._at.read(doing, configurations, profiles, configs, types)
+        return HostedBase(base, row.name, resource, found, shared)
 
     async def _configs(self, resource: str) -> list[Config]:
         project = await self._at.project()
-        listed = self._at.client.models.configs.list(project_id=project, reference_model=resource)
-        return [config async for config in listed]
+        with self._at.faults.translated("list the configurations of the base"):
+            listed = self._at.client.models.configs.list(project_id=project, reference_model=resource)
+            return [config async for config in listed]
 
-    async def _hardware(self) -> dict[str, InferenceInstanceType]:
-        """Read prices and headroom; a platform that does not tell them can still be deployed on."""
+    async def _config(self, resource: str) -> Sequence[Config]:
+        """Look a configuration up in the project that owns it; one that may not be read tells nothing."""
+        named = _RESOURCE.fullmatch(resource)
+        if named is None:
+            return ()
         try:
-            with self._at.faults.translated("list the hardware with its prices"):
-                answer = await self._at.client.endpoints.hardware.list()
+            with self._at.faults.translated(f"look at the configuration {named[2]}"):
+                return (await self._at.client.models.configs.retrieve(named[2], project_id=named[1]),)
         except PlatformError as error:
             if error.retryable:
                 raise
-            return {}
-        return {row.name: row for row in answer.data or [] if row.name}
+            return ()
 
-
-def _of_profile(
-    row: SupportedModelDeploymentProfile, hardware: Mapping[str, InferenceInstanceType]
-) -> Configuration:
-    mode = (row.adapter_mode or "").rpartition("_")[2].lower()
-    return _configuration(
-        text(row, "config"), row.model or None, mode, (row.gpu_type or "", row.gpu_count or 1), hardware
-    )
-
-
-def _of_config(row: Config, hardware: Mapping[str, InferenceInstanceType]) -> Configuration:
-    chosen = {item.key: item.value for item in row.selectors or []}
-    count = chosen.get("accelerator_count", "")
-    gpu = (chosen.get("accelerator_type", ""), int(count) if str(count).isdigit() else 1)
-    certified = next((each.model for each in row.certifications or [] if each.model), None)
-    resource = f"projects/{text(row, 'project_id')}/configs/{text(row, 'id')}"
-    return _configuration(resource, certified, chosen.get("adapter_mode", ""), gpu, hardware)
-
-
-def _configuration(
-    resource: str,
-    model: str | None,
-    mode: str,
-    gpu: tuple[str, int],
-    hardware: Mapping[str, InferenceInstanceType],
-) -> Configuration:
-    kind, count = gpu
-    name = f"{count}x{kind}" if kind else ""
-    # A type that is listed for one accelerator tells the price of several of them too.
-    whole = hardware.get(name)
-    single = hardware.get(f"1x{kind}") if whole is None else None
-    cents: float | None = None
-    if whole is not None:
-        cents = whole.price_cents_per_hour
-    elif single is not None and single.price_cents_per_hour is not None:
-        cents = single.price_cents_per_hour * count
-    return Configuration(
-        resource=resource,
-        model=model,
-        mode=_MODES.get(mode, AdapterMode.DISABLED),
-        hardware=name,
-        accelerators=count,
-        cents_per_hour=cents,
-        headroom=_headroom(whole) if whole is not None else None,
-    )
-
-
-def _headroom(row: InferenceInstanceType) -> int | None:
-    """Count the replicas that fit now, over all regions; `None` where no region tells."""
-    told = [region.headroom.value for region in row.regions or [] if region.headroom is not None]
-    numbers: Sequence[int] = [value for value in told if value is not None]
-    # A region that tells a relation and no number has zero of it: the wire format leaves zeros out.
-    return sum(numbers) if told else None
-
-
-def _cheapest_first(found: Iterable[Configuration]) -> tuple[Configuration, ...]:
-    def cost(each: Configuration) -> tuple[float, int]:
-        cents = each.cents_per_hour
-        return (float("inf") if cents is None else cents, each.accelerators)
-
-    return tuple(sorted(found, key=cost))
+    async def _hardware(self) -> Sequence[InferenceInstanceType]:
+        """Read prices and headroom; a platform that does not tell them can still be deployed on."""
+        try:
+            with self._at.faults.translated("list the hardware with its prices"):
+                return (await self._at.client.endpoints.hardware.list()).data or []
+        except PlatformError as error:
+            if error.retryable:
+                raise
+            return ()

@@ -18,6 +18,7 @@ _STATES = {
     "DEPLOYMENT_STATE_STOPPED": DeploymentState.STOPPED,
     "DEPLOYMENT_STATE_FAILED": DeploymentState.FAILED,
 }
+_DEGRADED = "DEPLOYMENT_STATE_DEGRADED"
 
 
 class TogetherDeployments:
@@ -78,7 +79,8 @@ class TogetherDeployments:
                 project_id=project,
                 endpoint_id=endpoint,
                 autoscaling=_autoscaling(scaling),
-                update_mask="autoscaling",
+                inactive_timeout=scaling.inactive_minutes,
+                update_mask="autoscaling,inactiveTimeout",
             )
 
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
@@ -167,7 +169,9 @@ def state_of(said: str, ready: int, desired: int | None) -> DeploymentState:
     """Read the platform's state as one of those that a delivery tells apart.
 
     SCALING and DEGRADED say too little alone: what counts is whether a replica answers, and whether any is
-    wanted. A state that we do not know yet is on its way to somewhere; the platform's sentence says where.
+    wanted. With fewer replicas than it shall have a deployment answers, so it is ready; with none it waits,
+    for capacity perhaps. A state that we do not know yet is on its way to somewhere; the platform's sentence
+    says where.
 
     Args:
         said: `DEPLOYMENT_STATE_…`.
@@ -179,4 +183,6 @@ def state_of(said: str, ready: int, desired: int | None) -> DeploymentState:
         return known
     if desired == 0:
         return DeploymentState.STOPPING
-    return DeploymentState.READY if ready > 0 else DeploymentState.STARTING
+    if ready > 0:
+        return DeploymentState.READY
+    return DeploymentState.DEGRADED if said == _DEGRADED else DeploymentState.STARTING

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from together.types import Endpoint, EndpointTrafficSplitEntryParam
 
 from lorry.delivery.ports import HostedEndpoint, HostedEvent
-from lorry.errors import NotThere
+from lorry.errors import Conflict, NotThere
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.events import newest_events
 from lorry.platforms.together.fields import bare_name, text
+
+#: How often a change of the traffic is sent, when the endpoint changes in other ways meanwhile.
+_ATTEMPTS = 4
 
 
 class TogetherEndpoints:
@@ -44,17 +47,36 @@ class TogetherEndpoints:
     async def route(self, endpoint: str, weights: Mapping[str, float]) -> HostedEndpoint:
         """Send an endpoint's traffic to these deployments by their weights, to none when empty.
 
-        The etag of what was read goes along: a change by somebody else in between is a Conflict.
+        The etag of what was read goes along. When somebody changes the endpoint in between, it is read again:
+        while its traffic is as it was, ours is sent once more.
+
+        Raises:
+            Conflict: Somebody else changed where the traffic goes.
         """
         doing = f"route the endpoint {endpoint}"
+        present = await self._read(doing, endpoint)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._split(doing, present, weights)
+            except Conflict:
+                before, present = present, await self._read(doing, endpoint)
+                if self._at.read(doing, _weights, before) != self._at.read(doing, _weights, present):
+                    raise
+        return await self._split(doing, present, weights)
+
+    async def _read(self, doing: str, endpoint: str) -> Endpoint:
+        project = await self._at.project()
+        with self._at.faults.translated(doing):
+            return await self._at.client.endpoints.retrieve(endpoint, project_id=project)
+
+    async def _split(self, doing: str, present: Endpoint, weights: Mapping[str, float]) -> HostedEndpoint:
         project = await self._at.project()
         split: list[EndpointTrafficSplitEntryParam] = [
             {"deployment_id": deployment, "weight": weight} for deployment, weight in weights.items()
         ]
         with self._at.faults.translated(doing):
-            present = await self._at.client.endpoints.retrieve(endpoint, project_id=project)
             changed = await self._at.client.endpoints.update(
-                endpoint,
+                self._at.read(doing, text, present, "id"),
                 project_id=project,
                 etag=self._at.read(doing, text, present, "etag"),
                 traffic_split=split,
@@ -80,9 +102,12 @@ class TogetherEndpoints:
 
 
 def _endpoint(found: Endpoint) -> HostedEndpoint:
+    return HostedEndpoint(text(found, "id"), text(found, "name"), _weights(found))
+
+
+def _weights(found: Endpoint) -> dict[str, float]:
     # A weight that did not come may be any: the deployment counts as one that gets traffic.
-    weights = {
+    return {
         text(entry, "deployment_id"): 1.0 if entry.weight is None else float(entry.weight)
         for entry in found.traffic_split or []
     }
-    return HostedEndpoint(text(found, "id"), text(found, "name"), weights)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice
 
 from together.types import EndpointListEventsResponse
 
@@ -27,9 +26,13 @@ async def newest_events(at: Connection, endpoint: str) -> tuple[HostedEvent, ...
     """
     doing = f"list the events of {endpoint}"
     project = await at.project()
+    rows: list[EndpointListEventsResponse] = []
     with at.faults.translated(doing):
-        page = await at.client.endpoints.list_events(endpoint, project_id=project, limit=NEWEST)
-    rows = list(islice(page.data or [], NEWEST))
+        # Newest first (the SDK says so), on as many pages as the platform makes of it.
+        async for row in at.client.endpoints.list_events(endpoint, project_id=project, limit=NEWEST):
+            rows.append(row)
+            if len(rows) == NEWEST:
+                break
     return at.read(doing, lambda: tuple(map(_event, reversed(rows))))
 
 

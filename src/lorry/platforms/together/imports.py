@@ -78,4 +78,5 @@ def _import(row: _Job, model: str) -> Import:
         state = ImportState.FAILED
     source = row.remote_url or ""
     fault = job_error(said, message, source) if state is ImportState.FAILED else None
-    return Import(text(row, "id"), model, source, state, said, message, fault)
+    shown = source.partition("?")[0]  # behind it may stand the permission to read the archive
+    return Import(text(row, "id"), model, shown, state, said, message, fault)
