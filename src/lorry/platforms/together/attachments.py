@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from together.types.endpoints import (
     AdapterCreateResponse,
     AdapterListResponse,
@@ -12,7 +10,7 @@ from together.types.endpoints import (
 )
 
 from lorry.delivery.ports import Attachment, AttachmentState
-from lorry.errors import NotThere
+from lorry.errors import Conflict, NotThere
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.fields import text
 
@@ -24,6 +22,9 @@ _STATES = {
 }
 #: Of the states of several clusters, the one that is told: what goes wrong first, what is ready last.
 _ORDER = (AttachmentState.REMOVING, AttachmentState.FAILED, AttachmentState.LOADING, AttachmentState.READY)
+
+#: How often the removal of an adapter that changes meanwhile is sent.
+_ATTEMPTS = 4
 
 _Row = AdapterListResponse | AdapterCreateResponse | AdapterRetrieveResponse
 
@@ -50,8 +51,8 @@ class TogetherAttachments:
                 rows = [row async for row in listed]
         except NotThere:
             return ()
-        # Ids grow with time, and rows carry no date (types/endpoints/adapter_list_response.py).
-        return self._at.read(doing, lambda: tuple(map(_attachment, sorted(rows, key=lambda row: row.id))))
+        # Nothing is promised of the order, and rows have no date but the one at which they were loaded.
+        return self._at.read(doing, lambda: tuple(map(_attachment, sorted(rows, key=_loaded))))
 
     async def attach(
         self, endpoint: str, deployment: str, model: str, revision: str, *, evict: bool
@@ -71,15 +72,27 @@ class TogetherAttachments:
         return self._at.read(doing, _attachment, made)
 
     async def detach(self, endpoint: str, deployment: str, attachment: str) -> None:
-        """Take an adapter off; one that is not there is fine."""
+        """Take an adapter off; one that is being taken off or not there is fine.
+
+        The platform wants the etag of what was read (2.8); when it changed in between, it is read again.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._detach(endpoint, deployment, attachment)
+            except Conflict:
+                continue
+        return await self._detach(endpoint, deployment, attachment)
+
+    async def _detach(self, endpoint: str, deployment: str, attachment: str) -> None:
         doing = f"take the adapter {attachment} off"
-        project = await self._at.project()
-        adapters = self._at.client.endpoints.adapters
+        adapters, project = self._at.client.endpoints.adapters, await self._at.project()
         try:
             with self._at.faults.translated(doing):
                 present = await adapters.retrieve(
                     attachment, project_id=project, endpoint_id=endpoint, deployment_id=deployment
                 )
+                if self._at.read(doing, _attachment, present).state is AttachmentState.REMOVING:
+                    return
                 await adapters.delete(
                     attachment,
                     project_id=project,
@@ -91,32 +104,36 @@ class TogetherAttachments:
             return
 
 
+def _loaded(row: AdapterListResponse) -> tuple[bool, str]:
+    """Order adapters by the time at which the first cluster had them; those that none has yet come last."""
+    times = [str(each.loaded_at) for each in row.per_cluster or [] if each.loaded_at is not None]
+    return (not times, min(times, default=""))
+
+
 def _attachment(row: _Row) -> Attachment:
+    revision = row.desired_revision_id or ""
+    said = message = ""
+    state = AttachmentState.LOADING  # until a cluster has heard of it
     clusters = row.per_cluster or []
-    state, worst = _worst(clusters)
-    message = said = ""
-    if worst is not None:
-        said = worst.state or ""
+    if clusters:
+        worst = min(clusters, key=lambda each: _ORDER.index(state_of(each, revision)))
+        state, said = state_of(worst, revision), worst.state or ""
         message = worst.adapter_valid_reason or worst.message or worst.reason or ""
-    return Attachment(
-        text(row, "id"), text(row, "adapter_model_id"), row.desired_revision_id or "", state, message, said
-    )
+    return Attachment(text(row, "id"), text(row, "adapter_model_id"), revision, state, message, said)
 
 
-def _worst(
-    clusters: Sequence[DeploymentAdapterStatus],
-) -> tuple[AttachmentState, DeploymentAdapterStatus | None]:
-    """Give the state over all clusters, with the cluster that it is read from.
+def state_of(row: DeploymentAdapterStatus, revision: str) -> AttachmentState:
+    """Read how far an adapter has come on one cluster.
 
-    An adapter that a cluster calls invalid has failed, whatever else that cluster says.
+    One that the platform's own probe calls invalid has failed, whatever else the cluster says; one that is
+    ready with another revision still loads ours.
+
+    Args:
+        row: What the cluster says.
+        revision: Id of the revision that shall be loaded.
     """
-    if not clusters:
-        return AttachmentState.LOADING, None
-
-    def state_of(row: DeploymentAdapterStatus) -> AttachmentState:
-        if row.adapter_valid is False:
-            return AttachmentState.FAILED
-        return _STATES.get((row.state or "").removeprefix(_PREFIX), AttachmentState.LOADING)
-
-    worst = min(clusters, key=lambda row: _ORDER.index(state_of(row)))
-    return state_of(worst), worst
+    state = _STATES.get((row.state or "").removeprefix(_PREFIX), AttachmentState.LOADING)
+    if row.adapter_valid is False and state is not AttachmentState.REMOVING:
+        return AttachmentState.FAILED
+    other = row.realized_revision_id not in (None, "", revision)
+    return AttachmentState.LOADING if state is AttachmentState.READY and other else state

@@ -18,7 +18,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from together import APIConnectionError, APIResponseValidationError, APIStatusError, TogetherError
+from together import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    TogetherError,
+)
 
 from lorry.errors import (
     AnswerLost,
@@ -103,6 +109,8 @@ class Faults:
         if isinstance(error, APIConnectionError):
             cause = error.__cause__
             return self._transport(cause if isinstance(cause, Exception) else error, doing)
+        if isinstance(error, APIError):
+            return self._broken_off(error, doing)
         if isinstance(error, TogetherError):
             sentence = self._clean(str(error))
             return RequestRefused(
@@ -155,6 +163,16 @@ class Faults:
             sentence,
             fix="Check that the address is that of the platform, then run the same command again.",
             evidence=self._at(),
+        )
+
+    def _broken_off(self, error: APIError, doing: str) -> PlatformError:
+        """Give our error for an answer that came in pieces and ended with an error instead of the rest."""
+        body = {"error": error.body} if isinstance(error.body, dict) else {"message": error.message}
+        kind = error_of(read_answer(httpx.Response(500, json=body, request=error.request)))
+        said = self._clean(error.message)
+        return kind(
+            f"{self.address} was asked to {doing}, began, and broke off: {said}",
+            evidence={**self._at(), "said": said},
         )
 
     def _transport(self, error: Exception, doing: str) -> PlatformError:

@@ -21,6 +21,9 @@ _CIVITAI = frozenset({"civitai.com", "www.civitai.com", "civitai.red"})
 _REPLICATE = frozenset({"replicate.com", "www.replicate.com"})
 _SUFFIX = ".safetensors"
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILE = re.compile(rf"({_REPO.pattern})/([\w./-]+\{_SUFFIX})")
+#: Weights in other forms, which are not taken; an address without any suffix may lead to the right one.
+_OTHER_FORMS = (".pt", ".pth", ".ckpt", ".bin", ".gguf", ".zip", ".tar", ".gz", ".html")
 _TAKES = (
     "It takes a Hub repository, a .safetensors file in one, a download at Civitai "
     "(civitai.com/api/download/…), a model at Replicate, or any address of a .safetensors file."
@@ -31,17 +34,19 @@ def lora_path(given: str) -> str:
     """Put a LoRA's address into the form that the platform takes.
 
     Args:
-        given: An address, a Hub repository as `owner/name`, or the platform's own name for an adapter.
+        given: An address, a Hub repository as `owner/name`, or a file in one as `owner/name/FILE`.
 
     Returns:
         The address to send.
 
     Raises:
-        OptionInvalid: It is a page from which the file's address does not follow.
+        OptionInvalid: It is a page from which the file's address does not follow, or another kind of file.
     """
     address = given.strip()
     if _REPO.fullmatch(address):
         return f"https://huggingface.co/{address}"
+    if file := _FILE.fullmatch(address):
+        return f"https://huggingface.co/{file[1]}/resolve/main/{file[2]}"
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise _wrong(given, "is no http address and no repository")
@@ -50,8 +55,10 @@ def lora_path(given: str) -> str:
         return _hub(given, parts)
     if host in _CIVITAI:
         return _civitai(given, parts)
-    if host in _REPLICATE and len(_steps(parts)) < 2:
-        raise _wrong(given, "names no model")
+    if host in _REPLICATE:
+        return _replicate(given, parts)
+    if parts.path.lower().endswith(_OTHER_FORMS):
+        raise _wrong(given, f"is no {_SUFFIX} file")
     return address
 
 
@@ -82,6 +89,14 @@ def _civitai(given: str, parts: SplitResult) -> str:
     if steps[:1] == ["models"] and version:
         return f"https://civitai.com/api/download/models/{version[1]}"
     raise _wrong(given, "is a page, and not the download of one version")
+
+
+def _replicate(given: str, parts: SplitResult) -> str:
+    """Take a model; what stands behind its name, such as `/versions`, are pages about it."""
+    steps = _steps(parts)
+    if len(steps) < 2:
+        raise _wrong(given, "names no model")
+    return f"https://replicate.com/{steps[0]}/{steps[1]}"
 
 
 def _steps(parts: SplitResult) -> list[str]:

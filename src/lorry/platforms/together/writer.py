@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from together import omit
-from together.types.chat import ChatCompletion, ChatCompletionChunk
+from together import AsyncStream, omit
+from together.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionUsage
 
 from lorry.model.generation import TextOrder, Words
 from lorry.platforms.together.connection import Connection
@@ -35,18 +36,27 @@ class TogetherWriter:
         said: list[str] = []
         finish, tokens = "", (0, 0)
         with self._at.faults.translated(doing):
-            chunks = await self._at.client.chat.completions.create(**_asked(order), stream=True)
-            async for chunk in chunks:
-                piece, ended = self._at.read(doing, _piece, chunk)
-                finish = ended or finish
-                if chunk.usage is not None:
-                    tokens = (chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
-                if piece:
-                    said.append(piece)
-                    yield piece
+            async with await self._at.client.chat.completions.create(**_asked(order), stream=True) as chunks:
+                async for chunk in self._whole_pieces(chunks, doing):
+                    piece, ended = self._at.read(doing, _piece, chunk)
+                    finish = ended or finish
+                    tokens = self._at.read(doing, _tokens, chunk.usage) or tokens
+                    if piece:
+                        said.append(piece)
+                        yield piece
         if not finish:
             raise self._at.faults.unreadable("it ends in the middle, without a reason", doing)
         yield Words("".join(said), finish, tokens)
+
+    async def _whole_pieces(
+        self, chunks: AsyncStream[ChatCompletionChunk], doing: str
+    ) -> AsyncIterator[ChatCompletionChunk]:
+        """Give the pieces of a stream; one that is no JSON is a fault of the platform."""
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except json.JSONDecodeError as error:
+            raise self._at.faults.unreadable(f"a piece of it is no JSON ({error.msg})", doing) from error
 
 
 def _asked(order: TextOrder) -> dict[str, Any]:
@@ -65,9 +75,11 @@ def _whole(answer: ChatCompletion) -> Words:
     words = choice.message.content if choice.message else None
     if not isinstance(words, str):
         raise ValueError("it has no text")  # noqa: TRY004
-    usage = answer.usage
-    tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
-    return Words(words, str(choice.finish_reason or ""), tokens)
+    return Words(words, str(choice.finish_reason or ""), _tokens(answer.usage) or (0, 0))
+
+
+def _tokens(usage: ChatCompletionUsage | None) -> tuple[int, int] | None:
+    return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else None
 
 
 def _piece(chunk: ChatCompletionChunk) -> tuple[str, str]:
