@@ -21,7 +21,7 @@ from lorry.errors import (
 )
 from lorry.platforms.together.connection import open_connection
 from lorry.platforms.together.parts import PartSender, Sent
-from lorry.platforms.together.upload import plan
+from lorry.platforms.together.planned import plan
 from tests.platforms.conftest import BASE
 from tests.platforms.stand_in import KEY, StandIn
 
@@ -40,7 +40,7 @@ def _file(folder: Path, content: bytes) -> UploadFile:
     return UploadFile(path.name, path)
 
 
-def _unkept(_number: int, _tag: str) -> None:
+async def _unkept(_number: int, _tag: str) -> None:
     pass
 
 

@@ -7,6 +7,7 @@ crash has to remember both. The addresses carry their own permission: the file i
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -111,3 +112,47 @@ class KeptInFolder:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+
+class Ledger:
+    """One upload's way through a memory: each step is written before the next is taken.
+
+    Args:
+        kept: Remembers it.
+        key: Names it there.
+    """
+
+    def __init__(self, kept: Kept, key: str) -> None:
+        self._kept = kept
+        self._key = key
+        self._writing = asyncio.Lock()  # parts arrive side by side, and each is a line of one file
+        self.begun = Begun({})
+
+    async def open(self) -> bool:
+        """Find what an earlier process left; tells whether there is any."""
+        found = await asyncio.to_thread(self._kept.load, self._key)
+        if found is not None:
+            self.begun = found
+        return found is not None
+
+    async def begin(self, answer: dict[str, Any]) -> None:
+        """Write down what the platform gave for a new upload."""
+        self.begun = Begun(answer)
+        await self._save()
+
+    async def note(self, file: str, number: int, tag: str) -> None:
+        """Write down that a part is there."""
+        async with self._writing:
+            self.begun.tags.setdefault(file, {})[number] = tag
+            await self._save()
+
+    def tags(self, file: str) -> dict[int, str]:
+        """Give the tags of the parts of a file that are there."""
+        return dict(self.begun.tags.get(file, {}))
+
+    async def close(self) -> None:
+        """Forget the upload: it has ended, or can't go on."""
+        await asyncio.to_thread(self._kept.forget, self._key)
+
+    async def _save(self) -> None:
+        await asyncio.to_thread(self._kept.save, self._key, self.begun)
