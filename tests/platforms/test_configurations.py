@@ -16,7 +16,7 @@ BASE = "projects/pub/models/ml_b"
 
 
 def _profile(**fields: Any) -> SupportedModelDeploymentProfile:
-    row = {
+    row: dict[str, Any] = {
         "config": "projects/pub/configs/cr_1",
         "model": f"{BASE}/revisions/rv_1",
         "gpuType": "nvidia-h100-80gb",
@@ -33,14 +33,20 @@ def _config(name: str, count: int = 1, kind: str = "nvidia-h100-80gb", **fields:
         {"key": "accelerator_count", "value": str(count)},
         {"key": "adapter_mode", "value": "fixed"},
     ]
-    row = {"id": name, "projectId": "pub", "referenceModel": BASE, "selectors": selectors, **fields}
+    row: dict[str, Any] = {
+        "id": name,
+        "projectId": "pub",
+        "referenceModel": BASE,
+        "selectors": selectors,
+        **fields,
+    }
     return Config.construct(**row)
 
 
 def _type(name: str, cents: int, *headrooms: dict[str, Any] | None, kind: str = "") -> InferenceInstanceType:
     count, _, rest = name.partition("x")
     regions = [{"name": f"r{n}", "headroom": room} for n, room in enumerate(headrooms)]
-    row = {
+    row: dict[str, Any] = {
         "id": f"it_{name}",
         "name": name,
         "gpuType": kind or rest,

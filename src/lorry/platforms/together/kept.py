@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,11 +105,13 @@ class KeptInFolder:
                 file.write(content)
             half.replace(path)
         except OSError:
-            half.unlink(missing_ok=True)
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
 
     def forget(self, key: str) -> None:
-        """Forget an upload; one that is not there is fine."""
-        self._path(key).unlink(missing_ok=True)
+        """Forget an upload; one that is not there is fine, and one that stays has addresses that run out."""
+        with suppress(OSError):
+            self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"

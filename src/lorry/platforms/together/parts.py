@@ -114,7 +114,7 @@ class PartSender:
         count = _Once(self._sent)
         async with self._gate:
             tag = await self._persistently(part, url, headers, count)
-        await self._arrived(part.number, tag)
+            await self._arrived(part.number, tag)
         return tag
 
     async def _persistently(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
