@@ -49,7 +49,7 @@ async def test_the_platform_fetches_a_repository_by_itself(
 async def test_a_source_that_is_not_there_fails_with_its_reason(
     platform: Platform, engine: RunningEngine
 ) -> None:
-    """A failed job has the platform's sentence and the error that it is; another model's has nothing of it."""
+    """A failed job has the platform's sentence and the error that it is; another model has no job."""
     base = await platform.registry.base(BASE)
     model = await platform.registry.create("tok", base, "", ModelKind.ADAPTER)
     other = await platform.registry.create("other", base, "", ModelKind.ADAPTER)
