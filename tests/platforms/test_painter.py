@@ -10,7 +10,7 @@ import pytest
 
 from lorry.delivery.ports import Platform
 from lorry.errors import ModelUnavailable, OptionInvalid, PlatformFault
-from lorry.model.generation import PictureOrder
+from lorry.model.generation import LoraUse, PictureOrder
 from tests.platforms.stand_in import PNG, StandIn
 
 IMAGES = "/v1/images/generations"
@@ -87,3 +87,43 @@ async def test_what_is_no_picture_is_a_fault(platform: Platform, server: StandIn
     server.instead.append((IMAGES, 200, answer, "application/json"))
     with pytest.raises(PlatformFault, match="can't be read"):
         await platform.painter.paint(ORDER)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_fetched_adapters_go_along_in_the_form_of_their_source(
+    platform: Platform, server: StandIn, count: int
+) -> None:
+    """A repository, then a download at Civitai, each with its scale; the deployed adapter is left out."""
+    await platform.endpoints.create("tok")
+    uses = (
+        LoraUse("https://huggingface.co/owner/name/blob/main/lora.safetensors", 0.8),
+        LoraUse("https://civitai.com/models/1?modelVersionId=456", -0.5),
+    )
+    await platform.painter.paint(replace(ORDER, loras=uses[:count], adapter="slug/lora", scale=0.3))
+    expected = [
+        {"path": "https://huggingface.co/owner/name/resolve/main/lora.safetensors", "scale": 0.8},
+        {"path": "https://civitai.com/api/download/models/456", "scale": -0.5},
+    ]
+    assert server.seen[-1].json["image_loras"] == expected[:count]
+
+
+async def test_more_than_two_adapters_are_refused_before_anything_is_sent(
+    platform: Platform, server: StandIn
+) -> None:
+    """Together takes two of them (dossier 3.3)."""
+    uses = tuple(LoraUse(f"owner/name-{number}", 1.0) for number in range(3))
+    with pytest.raises(OptionInvalid, match="3 LoRAs") as caught:
+        await platform.painter.paint(replace(ORDER, loras=uses))
+    assert caught.value.evidence == {"loras": 3, "most": 2}
+    assert server.seen == []
+
+
+async def test_an_address_that_leads_to_no_file_is_refused_before_anything_is_sent(
+    platform: Platform, server: StandIn
+) -> None:
+    """The sentence names the page, and not what stands behind its `?`."""
+    use = LoraUse("https://civitai.com/models/1?token=secret", 1.0)
+    with pytest.raises(OptionInvalid, match=r"civitai\.com/models/1 is a page") as caught:
+        await platform.painter.paint(replace(ORDER, loras=(use,)))
+    assert "secret" not in str(caught.value.as_dict())
+    assert server.seen == []
