@@ -16,13 +16,22 @@ from lorry.delivery.ports import (
     ModelKind,
     Platform,
     RevisionState,
+    Scaling,
     UploadFile,
 )
-from lorry.errors import Conflict, NotThere
+from lorry.errors import (
+    Conflict,
+    DeploymentFailed,
+    DeploymentStalled,
+    LorryError,
+    NoCapacity,
+    NotThere,
+)
 from lorry.model.generation import PictureOrder
 from lorry.platforms.together.deployments import state_of
 from tests.platforms.conftest import BASE
 from tests.platforms.stand_in import PNG, StandIn
+from tests.platforms.wire import Seen
 
 JSON = "application/json"
 
@@ -180,10 +189,83 @@ def _stale(server: StandIn, endpoint: str) -> None:
 async def test_one_replica_of_the_given_revision_is_deployed(platform: Platform, server: StandIn) -> None:
     """The create call pins the revision and asks for exactly one replica."""
     await _deployed(platform)
-    sent = next(one.json for one in server.seen if one.method == "POST" and one.path.endswith("/deployments"))
-    assert sent["model"].endswith("/revisions/rv_1")
-    assert sent["autoscaling"] == {"minReplicas": 1, "maxReplicas": 1}
-    assert sent["config"] == "projects/pub/configs/cr_1"
+    sent = _created(server)
+    assert sent.json["model"].endswith("/revisions/rv_1")
+    assert sent.json["autoscaling"] == {"minReplicas": 1, "maxReplicas": 1}
+    assert sent.json["config"] == "projects/pub/configs/cr_1"
+    assert "inactiveTimeout" not in sent.json
+    assert "validateOnly" not in sent.query
+
+
+async def test_scaling_is_sent_as_the_dossier_says(platform: Platform, server: StandIn) -> None:
+    """Bounds, minutes without a request, and the idle window as a duration (2.7)."""
+    endpoint = await platform.endpoints.create("tok")
+    scaling = Scaling(min_replicas=1, max_replicas=3, inactive_minutes=60, idle_window=600)
+    order = DeploymentOrder("tok", "projects/proj_1/models/ml_1", "projects/pub/configs/cr_1", scaling)
+    await platform.deployments.create(endpoint.id, order)
+    sent = _created(server).json
+    assert sent["autoscaling"] == {"minReplicas": 1, "maxReplicas": 3, "scaleToZeroWindow": "600s"}
+    assert sent["inactiveTimeout"] == 60
+
+
+async def test_a_check_says_that_it_is_one(platform: Platform, server: StandIn) -> None:
+    """`validateOnly` stands in the query, and what the platform answers makes nothing (2.7)."""
+    endpoint = await platform.endpoints.create("tok")
+    order = DeploymentOrder("tok", "projects/proj_1/models/ml_1", "projects/pub/configs/cr_1")
+    await platform.deployments.validate(endpoint.id, order)
+    assert _created(server).query == {"validateOnly": "true"}
+
+
+async def test_a_start_writes_replicas_and_minutes_and_nothing_else(
+    platform: Platform, server: StandIn
+) -> None:
+    """The mask names what is written; 0 minutes turn the automatic stop off."""
+    path = "/v2/projects/proj_1/endpoints/ep_1/deployments/dep_1"
+    server.instead.append((path, 200, b'{"id": "dep_1"}', JSON))
+    await platform.deployments.start("ep_1", "dep_1", Scaling(2, 4))
+    sent = server.seen[-1]
+    assert (sent.method, sent.query) == ("PATCH", {"updateMask": "autoscaling,inactiveTimeout"})
+    assert sent.json == {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}, "inactiveTimeout": 0}
+
+
+@pytest.mark.parametrize("kind", list(ModelKind))
+async def test_a_record_says_what_it_holds(platform: Platform, server: StandIn, kind: ModelKind) -> None:
+    """An adapter or a whole model, of its base, under its bare name (2.2)."""
+    base = await platform.registry.base(BASE)
+    await platform.registry.create("tok", base, "ours", kind)
+    assert server.seen[-1].json == {
+        "name": "tok",
+        "baseModelId": "ml_b2",
+        "type": str(kind),
+        "description": "ours",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "fault"),
+    [
+        ("DEGRADED", "insufficient GPU capacity", NoCapacity),
+        ("DEGRADED", "Startup stalled", DeploymentStalled),
+        ("DEGRADED", "", None),
+        ("FAILED", "Timed out waiting for readiness", DeploymentStalled),
+        ("FAILED", "", DeploymentFailed),
+        ("PROVISIONING", "insufficient GPU capacity", None),
+    ],
+)
+async def test_a_deployment_that_is_not_coming_up_is_the_error_that_its_words_tell(
+    platform: Platform, server: StandIn, state: str, message: str, fault: type[LorryError] | None
+) -> None:
+    """State and sentence of the platform are kept beside it; a sentence is never missing (5.5)."""
+    endpoint, deployment = await _deployed(platform)
+    server.deployments[deployment]["status"] = {"state": f"DEPLOYMENT_STATE_{state}", "message": message}
+    found = await platform.deployments.look(endpoint, deployment)
+    assert found is not None
+    assert (found.fault, found.said) == (fault, f"DEPLOYMENT_STATE_{state}")
+    assert found.message == (message or f"the platform says DEPLOYMENT_STATE_{state} and nothing more")
+
+
+def _created(server: StandIn) -> Seen:
+    return next(one for one in server.seen if one.method == "POST" and one.path.endswith("/deployments"))
 
 
 @pytest.mark.parametrize(
