@@ -31,6 +31,8 @@ _KINDS = (
     "jobs",
     "repos",
 )
+#: What most routes make.
+_COMMON = frozenset({"models", "revisions", "endpoints", "deployments", "repos"})
 
 
 @dataclass(slots=True)
@@ -98,8 +100,9 @@ class Ground:
             self.things = {"next": 1, **{kind: {} for kind in _KINDS}}
 
     def counts(self) -> dict[str, int]:
-        """Count what exists, by kind."""
-        return {kind: len(self.things[kind]) for kind in _KINDS}
+        """Count what exists, by kind; what only some routes make is left out where there is none."""
+        counts = {kind: len(self.things[kind]) for kind in _KINDS}
+        return {kind: count for kind, count in counts.items() if count or kind in _COMMON}
 
     def new_id(self, prefix: str) -> str:
         """Give an id that was not given before."""
