@@ -40,7 +40,7 @@ def _file(folder: Path, content: bytes) -> UploadFile:
     return UploadFile(path.name, path)
 
 
-async def _unkept(_number: int, _tag: str) -> None:
+def _unkept(_number: int, _tag: str) -> None:
     pass
 
 

@@ -50,7 +50,10 @@ class Seen:
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application on a free loopback port; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))  # takes connections before the server looks at them
+    # By the protocol's name: asyncio turns Nagle's algorithm off only for sockets that say TCP.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()  # takes connections before the server looks at them
     config = uvicorn.Config(app, lifespan="off", ws="none", log_level="critical")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

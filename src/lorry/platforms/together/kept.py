@@ -7,7 +7,6 @@ crash has to remember both. The addresses carry their own permission: the file i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
@@ -120,6 +119,9 @@ class KeptInFolder:
 class Ledger:
     """One upload's way through a memory: each step is written before the next is taken.
 
+    A write is a few hundred kilobytes at the most. It is made in place and not in a thread, so that two of
+    them never meet, whichever part arrives or is called off meanwhile.
+
     Args:
         kept: Remembers it.
         key: Names it there.
@@ -128,34 +130,21 @@ class Ledger:
     def __init__(self, kept: Kept, key: str) -> None:
         self._kept = kept
         self._key = key
-        self._writing = asyncio.Lock()  # parts arrive side by side, and each is a line of one file
-        self.begun = Begun({})
+        self.begun = kept.load(key)
 
-    async def open(self) -> bool:
-        """Find what an earlier process left; tells whether there is any."""
-        found = await asyncio.to_thread(self._kept.load, self._key)
-        if found is not None:
-            self.begun = found
-        return found is not None
-
-    async def begin(self, answer: dict[str, Any]) -> None:
+    def begin(self, answer: dict[str, Any]) -> Begun:
         """Write down what the platform gave for a new upload."""
         self.begun = Begun(answer)
-        await self._save()
+        self._kept.save(self._key, self.begun)
+        return self.begun
 
-    async def note(self, file: str, number: int, tag: str) -> None:
+    def note(self, file: str, number: int, tag: str) -> None:
         """Write down that a part is there."""
-        async with self._writing:
+        if self.begun is not None:
             self.begun.tags.setdefault(file, {})[number] = tag
-            await self._save()
+            self._kept.save(self._key, self.begun)
 
-    def tags(self, file: str) -> dict[int, str]:
-        """Give the tags of the parts of a file that are there."""
-        return dict(self.begun.tags.get(file, {}))
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Forget the upload: it has ended, or can't go on."""
-        await asyncio.to_thread(self._kept.forget, self._key)
-
-    async def _save(self) -> None:
-        await asyncio.to_thread(self._kept.save, self._key, self.begun)
+        self.begun = None
+        self._kept.forget(self._key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class PartSender:
         name: str,
         path: Path,
         sent: Sent,
-        arrived: Callable[[int, str], Awaitable[None]],
+        arrived: Callable[[int, str], None],
         pauses: Sequence[float] = _PAUSES,
     ) -> None:
         self._at = connection
@@ -114,7 +114,7 @@ class PartSender:
         count = _Once(self._sent)
         async with self._gate:
             tag = await self._persistently(part, url, headers, count)
-            await self._arrived(part.number, tag)
+            self._arrived(part.number, tag)
         return tag
 
     async def _persistently(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:

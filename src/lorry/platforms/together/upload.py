@@ -20,7 +20,8 @@ size of the file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lorry.delivery.ports import Progress, UploadFile
@@ -69,32 +70,42 @@ class Upload:
         planned = [await asyncio.to_thread(plan, file, self._part_size) for file in files]
         hashes = {file.name: file.hash for file in planned}
         ledger = Ledger(self._kept, upload_key(self._at.faults.address, self._model, hashes))
-        if await ledger.open() and _fits(ledger.begun, planned):
+        if ledger.begun is not None and _fits(ledger.begun, planned):
             try:
-                return await self._bring(ledger, planned, progress)
+                return await self._bring(ledger, ledger.begun, planned, progress)
             except (RequestRefused, NotThere, Conflict):  # it ran out, was given up, or was ended already
-                await ledger.close()
+                ledger.close()
         answer = await self._post("create", {"files": [file.announced for file in planned]})
-        await ledger.begin(answer)
-        return await self._bring(ledger, planned, progress)
+        return await self._bring(ledger, ledger.begin(answer), planned, progress)
 
-    async def _bring(self, ledger: Ledger, planned: Sequence[PlannedFile], progress: Progress) -> str:
+    async def _bring(
+        self, ledger: Ledger, begun: Begun, planned: Sequence[PlannedFile], progress: Progress
+    ) -> str:
         """Send what is not there yet, and make the revision."""
-        doing, rows = "begin the upload", ledger.begun.answer
-        addresses = self._at.read(doing, lambda: {str(row["path"]): row for row in rows["files"]})
+        doing = "begin the upload"
+        addresses = self._at.read(doing, lambda: {str(row["path"]): row for row in begun.answer["files"]})
         if set(addresses) != {file.name for file in planned}:
             raise self._at.faults.unreadable(f"it speaks of other files: {sorted(addresses)}", doing)
         sent = Sent(sum(file.size for file in planned), progress)
-        done = [await self._file(file, addresses[file.name], sent, ledger) for file in planned]
+        done = []
+        for file in planned:
+            there = dict(begun.tags.get(file.name, {}))
+            arrived = partial(ledger.note, file.name)
+            done.append(await self._file(file, addresses[file.name], sent, there, arrived))
         finished = await self._post("complete", {"files": done})
         revision = self._at.read("end the upload", lambda: finished["revisionId"])
         if not revision:
             raise self._at.faults.unreadable("it names no revision", "end the upload")
-        await ledger.close()
+        ledger.close()
         return str(revision)
 
     async def _file(
-        self, file: PlannedFile, row: Mapping[str, Any], sent: Sent, ledger: Ledger
+        self,
+        file: PlannedFile,
+        row: Mapping[str, Any],
+        sent: Sent,
+        there: Mapping[int, str],
+        arrived: Callable[[int, str], None],
     ) -> dict[str, Any]:
         if row.get("skipUpload"):
             sent.add(file.size)
@@ -104,13 +115,10 @@ class Upload:
         if set(addresses) != {part.number for part in file.parts}:
             why = f"it has addresses for the parts {sorted(addresses)} of {len(file.parts)}"
             raise self._at.faults.unreadable(why, doing)
-        there = ledger.tags(file.name)
         if there:
             sent.add(sum(part.size for part in file.parts if part.number in there))
         missing = [(part, addresses[part.number]) for part in file.parts if part.number not in there]
-        sender = PartSender(
-            self._at, file.name, file.path, sent, lambda number, tag: ledger.note(file.name, number, tag)
-        )
+        sender = PartSender(self._at, file.name, file.path, sent, arrived)
         tags = {**there, **await sender.send(missing)}
         details = {
             "uploadId": row.get("uploadId", ""),
