@@ -168,6 +168,37 @@ async def test_a_second_upload_sends_no_content(platform: Platform, weights: Upl
     assert [one.id for one in await platform.registry.revisions(model.id)] == [second.id, first.id]
 
 
+class _CutOff(Exception):
+    """Ends an upload in the middle, as a kill would."""
+
+
+async def test_an_upload_that_was_cut_off_goes_on_where_it_was(
+    engine: RunningEngine, weights: UploadFile, tmp_path: Path
+) -> None:
+    """Half of the bytes were sent: another connection begins behind the parts that are there, and ends."""
+    size = weights.path.stat().st_size
+    told: list[tuple[int, int]] = []
+
+    def cut_off(sent: int, total: int) -> None:
+        if sent > total / 2:
+            raise _CutOff
+
+    at = functools.partial(connect, engine.url, KEY, part_size=PART // 5, uploads=tmp_path / "kept")
+    async with at() as first:
+        model = await first.registry.create(
+            "lorry-tok", await first.registry.base(BASE), "", ModelKind.ADAPTER
+        )
+        with pytest.raises(_CutOff):
+            await first.registry.upload(model.id, [weights], cut_off)
+        assert await first.registry.revisions(model.id) == ()
+    async with at() as second:
+        await second.registry.upload(model.id, [weights], lambda *step: told.append(step))
+        assert (await _validated(second, model)).state is RevisionState.VALID
+        assert len(await second.registry.revisions(model.id)) == 1
+    assert told[0][0] >= PART // 5
+    assert told[-1] == (size, size)
+
+
 async def test_a_revision_that_is_refused_says_why(platform: Platform, tmp_path: Path) -> None:
     """The engine's finding arrives as a reason, in its own words."""
     path = tmp_path / "pytorch_lora_weights.safetensors"

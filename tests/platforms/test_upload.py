@@ -192,6 +192,19 @@ async def test_a_file_that_got_shorter_stops_the_upload(server: StandIn, tmp_pat
             await sender.send([(planned.parts[0], {"url": f"{server.url}/storage/up/1"})])
 
 
+async def test_a_file_that_went_away_stops_the_upload(server: StandIn, tmp_path: Path) -> None:
+    """It was there when it was announced: said as it is, and nothing of it is sent."""
+    file = _file(tmp_path, b"z" * 900)
+    planned = plan(file, 1000)
+    file.path.unlink()
+    opened = open_connection(server.url, KEY, project=None, unreachable=Unreachable, timeout=5)
+    async with opened as connection:
+        sender = PartSender(connection, file.name, file.path, Sent(planned.size, Told()), _unkept)
+        with pytest.raises(SourceChanged, match="can't be read any more"):
+            await sender.send([(planned.parts[0], {"url": f"{server.url}/storage/up/1"})])
+    assert server.paths() == []
+
+
 async def test_a_storage_that_is_down_is_named_without_its_signature(server: StandIn, tmp_path: Path) -> None:
     """The error names the storage's address and not the platform's, and nothing of the presigned query."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -130,9 +130,9 @@ class PartSender:
     async def _put(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
         doing = f"store part {part.number} of {self._name}"
         faults = self._at.faults.of(url)
-        with faults.translated(doing):
+        with faults.translated(doing), self._opened() as stream:
             answer = await self._at.storage.put(
-                url, headers=headers, content=self._blocks(part, count), timeout=_PART_LIMITS
+                url, headers=headers, content=self._blocks(stream, part, count), timeout=_PART_LIMITS
             )
         if 400 <= answer.status_code < 500 and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
             said = sentence_of(answer)[:200]
@@ -148,21 +148,30 @@ class PartSender:
             raise faults.unreadable("it has no ETag", doing)
         return tag
 
-    async def _blocks(self, part: Part, count: _Once) -> AsyncIterator[bytes]:
+    def _opened(self) -> BinaryIO:
+        """Open the file here and not in a thread: whoever is called off meanwhile could not close it."""
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise SourceChanged(
+                f"{self._path} can't be read any more: {why}.", evidence={"path": str(self._path)}
+            ) from error
+
+    async def _blocks(self, stream: BinaryIO, part: Part, count: _Once) -> AsyncIterator[bytes]:
         count.begin()
         left = part.size
-        with await asyncio.to_thread(self._path.open, "rb") as stream:
-            stream.seek(part.offset)
-            while left:
-                block = await asyncio.to_thread(stream.read, min(_BLOCK, left))
-                if not block:
-                    raise SourceChanged(
-                        f"{self._path} got shorter while it was sent: part {part.number} lacks {left} bytes.",
-                        evidence={"path": str(self._path), "part": part.number, "missing": left},
-                    )
-                yield block
-                left -= len(block)
-                count.passed(len(block))
+        stream.seek(part.offset)
+        while left:
+            block = await asyncio.to_thread(stream.read, min(_BLOCK, left))
+            if not block:
+                raise SourceChanged(
+                    f"{self._path} got shorter while it was sent: part {part.number} lacks {left} bytes.",
+                    evidence={"path": str(self._path), "part": part.number, "missing": left},
+                )
+            yield block
+            left -= len(block)
+            count.passed(len(block))
 
     def _require_safe(self, url: str) -> None:
         """Weights leave this machine encrypted, or to the very server that we were told to use."""
