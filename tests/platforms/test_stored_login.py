@@ -30,19 +30,32 @@ def hook(event, args):
 sys.addaudithook(hook)
 """
 
+#: Every kind of request; the official client sends chat elsewhere unless it is told where (dossier 2.0).
 _LIBRARY = """
 import asyncio, os
-from lorry.errors import Unreachable
-from lorry.platforms.together.connection import open_connection
+from contextlib import suppress
+from lorry.errors import PlatformError
+from lorry.model.generation import PictureOrder, TextOrder
+from lorry.platforms.together import connect
+
+async def all_of(pieces):
+    return [piece async for piece in pieces]
 
 async def main():
-    opened = open_connection(
-        os.environ["LORRY_TOGETHER_URL"], os.environ["LORRY_TOGETHER_KEY"],
-        project=None, unreachable=Unreachable, timeout=20,
-    )
-    async with opened as connection:
-        print(await connection.project())
-        [_ async for _ in connection.client.endpoints.list(project_id=await connection.project())]
+    async with connect(os.environ["LORRY_TOGETHER_URL"], os.environ["LORRY_TOGETHER_KEY"]) as at:
+        await at.endpoints.find("tok")
+        order = TextOrder("some/model", "Hello.")
+        asked = 0
+        for request in (
+            at.writer.write(order), all_of(at.writer.stream(order)),
+            at.painter.paint(PictureOrder("some/model", "a cat", 1)), at.registry.base("some/model"),
+            at.registry.imports("ml_1"), at.attachments.list("ep_1", "dep_1"), at.endpoints.events("ep_1"),
+            at.containers.find("worker"), at.queue.submit("worker", {}), at.legacy.find("tok"),
+        ):
+            asked += 1
+            with suppress(PlatformError):
+                await request
+        print(asked)
 
 asyncio.run(main())
 """
@@ -134,6 +147,9 @@ async def test_only_the_address_that_is_set_is_asked_and_with_our_key(
     host, port = url.removeprefix("http://").split(":")
     connected = [line for line in connections if line.startswith("socket.connect")]
     assert connected
+    if arguments[0] == "-c":
+        assert done.stdout.strip() == "10"
+        assert [path for _, path, _ in server.seen].count("/v1/chat/completions") == 2
     assert set(connected) == {f"socket.connect ('{host}', {port})"}
     assert not [line for line in connections if line.startswith("read ")]
     assert {auth for _, _, auth in server.seen} == {f"Bearer {KEY}"}
