@@ -102,7 +102,8 @@ class Doomed:
 def doomed_platform(platform: Platform, doom: Doom) -> Platform:
     """Count the calls of all ports of a platform."""
     names = [each.name for each in fields(Platform) if each.name != "address"]
-    return replace(platform, **{name: Doomed(getattr(platform, name), doom) for name in names})
+    doomed: dict[str, Any] = {name: Doomed(getattr(platform, name), doom) for name in names}
+    return replace(platform, **doomed)
 
 
 def plain_check(source: str | Path) -> WeightsReport:
@@ -128,7 +129,7 @@ async def over_memory(order: Order) -> None:
     """Do what an order says over the doubles, whose ground lies in a file."""
     home, ground, calls = Path(order["home"]), Ground(file=Path(order["ground"])), Doom(order, "call")
     place = Place(
-        route="memory",
+        route="local",
         platform=doomed_platform(memory_platform(ground), calls),
         publisher=Doomed(MemoryPublisher(ground), calls),
         check=plain_check,

@@ -97,7 +97,7 @@ class Bench:
         """Give the place that every route leads to."""
         return OnePlace(
             Place(
-                route="memory",
+                route=self.wish.route,
                 platform=memory_platform(self.ground),
                 publisher=self.publisher or MemoryPublisher(self.ground),
                 check=self.check,

@@ -66,10 +66,10 @@ async def test_what_is_in_use_is_not_deleted(source: Path) -> None:
     ground = Ground(looks=0)
     platform = memory_platform(ground)
     endpoint, deployment = await _deployed(platform, source)
-    await platform.endpoints.route(endpoint, (deployment.id,))
+    await platform.endpoints.route(endpoint, {deployment.id: 1.0})
     with pytest.raises(RequestRefused, match="traffic split"):
         await platform.deployments.delete(endpoint, deployment.id)
-    await platform.endpoints.route(endpoint, ())
+    await platform.endpoints.route(endpoint, {})
     with pytest.raises(RequestRefused, match="stopped first"):
         await platform.deployments.delete(endpoint, deployment.id)
     with pytest.raises(RequestRefused, match="has deployments"):
@@ -88,9 +88,9 @@ async def test_a_model_s_name_is_unique_and_an_endpoint_s_is_not() -> None:
     ground = Ground()
     platform = memory_platform(ground)
     base = await platform.registry.base("icons")
-    await platform.registry.create("tok", base, "")
+    await platform.registry.create("tok", base, "", ModelKind.ADAPTER)
     with pytest.raises(Conflict):
-        await platform.registry.create("tok", base, "")
+        await platform.registry.create("tok", base, "", ModelKind.ADAPTER)
     await platform.endpoints.create("tok")
     await platform.endpoints.create("tok")
     assert (ground.counts()["models"], ground.counts()["endpoints"]) == (1, 2)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lorry.delivery import Policy
-from lorry.delivery.doubles import Fault, Ground, InstantDurable
-from lorry.delivery.ports import HostedBase, Publication, Published
+from lorry.delivery.doubles import Fault, Ground, InstantDurable, memory_platform
+from lorry.delivery.ports import HostedBase, ModelKind, Publication, Published
 from lorry.errors import (
     Conflict,
     DeliveryTimeout,
@@ -108,7 +108,7 @@ async def test_an_adapter_without_effect_is_not_ready(bench: Bench) -> None:
     assert await asyncio.to_thread(Path(placement.proof.file_with).is_file)
     (deployment,) = bench.ground.things["deployments"].values()
     assert deployment["aim"] == "stop"
-    assert [row["routed"] for row in bench.ground.things["endpoints"].values()] == [[]]
+    assert [row["routed"] for row in bench.ground.things["endpoints"].values()] == [{}]
     assert (await bench.told())[-2:] == ["stop started", "stop done"]
 
 
@@ -142,8 +142,8 @@ async def test_a_missing_file_is_named(bench: Bench) -> None:
 async def test_a_stranger_s_model_is_a_conflict(bench: Bench) -> None:
     """A model record of our name without our mark is never used."""
     name = provider_name("tok", bench.model.digest)
-    registry = bench.world.platform.registry
-    await registry.create(name, HostedBase("ml_x", "x", None), "made by hand")
+    registry = memory_platform(bench.ground).registry
+    await registry.create(name, HostedBase("ml_x", "x"), "made by hand", ModelKind.ADAPTER)
     with pytest.raises(Conflict, match="isn't Lorry's"):
         await bench.walk()
     assert len(bench.ground.things["models"]) == 1
@@ -153,11 +153,13 @@ async def test_a_stranger_s_model_is_a_conflict(bench: Bench) -> None:
 async def test_a_stranger_s_endpoint_is_a_conflict(bench: Bench) -> None:
     """An endpoint of our name that serves another deployment is never used."""
     name = provider_name("tok", bench.model.digest)
-    endpoint = await bench.world.platform.endpoints.create(name)
+    endpoint = await memory_platform(bench.ground).endpoints.create(name)
     bench.ground.things["deployments"]["dep_x"] = {
         "endpoint": endpoint.id,
         "name": "by-hand",
         "model": "ml_x",
+        "resource": "projects/p/models/ml_x",
+        "config": "",
         "revision": "rv_x",
         "aim": "run",
         "looks": 0,

@@ -8,10 +8,10 @@ from lorry.delivery.doubles import Fault, InstantDurable
 from lorry.errors import (
     AnswerLost,
     KeyRejected,
+    NotRouted,
     PlatformError,
     PlatformFault,
     RateLimited,
-    RequestRefused,
     Unreachable,
 )
 from lorry.model.names import provider_name
@@ -65,7 +65,7 @@ async def test_the_placement_knows_what_the_platform_calls_it(bench: Bench) -> N
     assert ids.endpoint_name == ids.adapter_name == ids.hub_repo == f"someone/{name}"
     assert ids.hub_commit
     assert bench.ground.counts() == ONE
-    assert things["endpoints"][ids.endpoint]["routed"] == [ids.deployment]
+    assert things["endpoints"][ids.endpoint]["routed"] == {ids.deployment: 1.0}
     assert bench.model.digest in things["models"][ids.model]["description"]
 
 
@@ -76,7 +76,7 @@ async def test_the_proof_is_kept_with_both_pictures(bench: Bench) -> None:
     assert (proof.passed, proof.difference, proof.noise, proof.threshold, proof.scale) == (True, 40, 0, 1, 1)
     assert proof.prompt == "a picture of TOK"
     folder = bench.home / "proofs" / "tok"
-    assert sorted(map(str, folder.iterdir())) == sorted([proof.file_with, proof.file_without])
+    assert sorted(map(str, folder.iterdir())) == sorted([proof.file_with, proof.file_without or ""])
 
 
 async def test_upload_progress_is_told_in_bytes(bench: Bench) -> None:
@@ -150,7 +150,7 @@ async def test_a_refusal_is_final_at_once(bench: Bench, verb: str) -> None:
 
 async def test_routing_that_takes_its_time_is_waited_for(bench: Bench) -> None:
     """An endpoint that is not configured yet (about 30 s at Together) is looked at again."""
-    early = RequestRefused("No traffic yet.", evidence={"code": "endpoint_not_configured"})
+    early = NotRouted("No traffic yet.", evidence={"code": "endpoint_not_configured"})
     bench.ground.faults.append(Fault("painter.paint", early, times=3))
     assert (await bench.walk()).state is PlacementState.READY
     assert "prove state" in await bench.told("state")
