@@ -191,15 +191,13 @@ class Bench:
 
 @asynccontextmanager
 async def _opened(bench: Bench, home: Path, parts: dict[str, Any]) -> AsyncIterator[Deliveries]:
-    for name in ("publisher", "mender"):
-        if name in parts:
-            setattr(bench, name, parts.pop(name))
+    own = {name: parts.pop(name) for name in ("publisher", "mender") if name in parts}
     chosen: dict[str, Any] = {
         "home": home,
         "records": bench.store,
         "journal": bench.store,
         "intents": bench.store,
-        "places": bench.places,
+        "places": replace(bench, **own).places,
         "now": Ticking(),
         "policy": bench.policy,
         "listen": bench.heard.append,
