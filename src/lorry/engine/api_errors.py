@@ -172,6 +172,33 @@ def _first_problem(error: RequestValidationError) -> tuple[str, str | None]:
     return (f"{param}: {text}." if param else f"The body can't be read: {text}."), param
 
 
+def body_of(
+    path: str,
+    status: int,
+    message: str,
+    reason: str | None = None,
+    param: str | None = None,
+    code: int | None = None,
+) -> dict[str, Any]:
+    """Write an error in the form that belongs to a path.
+
+    Args:
+        path: What was asked for.
+        status: HTTP status.
+        message: One plain sentence.
+        reason: The `code` of a `/v1` body.
+        param: The parameter concerned, for a `/v1` body.
+        code: The code of a `/v2` body; follows from the status when omitted.
+    """
+    if path.startswith("/v1/"):
+        return v1_error(status, message, reason, param)
+    if not path.startswith(_RPC_PATHS):
+        return {"error": message}
+    # The official CLI prints `details[].detail` and nothing else (Together API dossier 5.2).
+    rpc = int(code if code is not None else _RPC.get(status, Rpc.INTERNAL))
+    return {"code": rpc, "message": message, "details": [{"detail": message}]}
+
+
 def _answer(
     request: Request,
     status: int,
@@ -181,13 +208,5 @@ def _answer(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    body: dict[str, Any]
-    if request.url.path.startswith("/v1/"):
-        body = v1_error(status, message, reason, param)
-    elif not request.url.path.startswith(_RPC_PATHS):
-        body = {"error": message}
-    else:
-        # The official CLI prints `details[].detail` and nothing else (Together API dossier 5.2).
-        rpc = int(code if code is not None else _RPC.get(status, Rpc.INTERNAL))
-        body = {"code": rpc, "message": message, "details": [{"detail": message}]}
+    body = body_of(request.url.path, status, message, reason, param, code)
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))

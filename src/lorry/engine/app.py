@@ -10,6 +10,9 @@ from fastapi import APIRouter, FastAPI
 
 from lorry.engine import api_errors
 from lorry.engine.containers import routes as containers
+from lorry.engine.control.dooms import Dooms
+from lorry.engine.control.faulty import Faulty
+from lorry.engine.control.routes import Control
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
@@ -52,6 +55,7 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: inference_models.router(its.works),
     lambda its: its.album.router(),
     containers.router,
+    lambda its: Control(its.works, its.shelves, its.faults, its.deployments).router(),
 )
 
 
@@ -87,6 +91,7 @@ def build(
         lifespan=_lifespan(its),
     )
     api_errors.install(app)
+    app.add_middleware(Faulty, faults=its.faults, doom=Dooms(its.shelves, its.lifecycle))
     for make in ROUTERS:
         app.include_router(make(its))
     app.add_api_route("/health", _health, methods=["GET"], response_model=None)

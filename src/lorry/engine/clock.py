@@ -8,18 +8,38 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Something that tells the time."""
+    """Something that tells the time, and can be set ahead."""
 
     def now(self) -> datetime:
         """Give the present time, aware and in UTC."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
 
 
 class WallClock:
-    """The machine's own time."""
+    """The machine's own time, set ahead by what was asked for.
+
+    Args:
+        ahead: Seconds by which it is ahead from the start.
+    """
+
+    def __init__(self, ahead: float = 0.0) -> None:
+        self._lock = threading.Lock()
+        self._ahead = timedelta(seconds=ahead)
 
     def now(self) -> datetime:
         """Give the present time, aware and in UTC."""
-        return datetime.now(UTC)
+        return datetime.now(UTC) + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Set the time ahead.
+
+        Args:
+            seconds: By how much.
+        """
+        with self._lock:
+            self._ahead += timedelta(seconds=seconds)
 
 
 class ManualClock:

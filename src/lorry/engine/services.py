@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lorry.engine.control.faults import Faults
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference.loras import Loras
 from lorry.engine.inference.pictures import Album
@@ -49,6 +50,7 @@ class Services:
     targets: Targets
     loras: Loras
     album: Album
+    faults: Faults
 
 
 def assemble(works: Works, serving: Serving, language: LanguageServing, check: Check) -> Services:
@@ -92,4 +94,5 @@ def assemble(works: Works, serving: Serving, language: LanguageServing, check: C
         targets=Targets(works.catalog, models, endpoints, deployments, lifecycle, loading, attaching),
         loras=Loras(works, models, revisions, repositories),
         album=Album(works.pictures),
+        faults=Faults(),
     )

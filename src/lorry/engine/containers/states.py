@@ -15,6 +15,7 @@ from lorry.engine.api_errors import Refusal
 from lorry.engine.clock import moment_of, stamp
 from lorry.engine.containers.crew import OURS, Crew, Posting
 from lorry.engine.containers.jobs import Jobs
+from lorry.engine.containers.metering import ContainerMeter
 from lorry.engine.containers.records import ContainerRecord, ContainerShelves, LogRecord
 from lorry.engine.documents import new_id
 from lorry.engine.works import Works
@@ -60,6 +61,7 @@ class States:
         self._jobs = jobs
         self._crew = crew
         self._posting = posting
+        self._meter = ContainerMeter(works)
         self._settling = threading.RLock()
 
     def resume(self) -> None:
@@ -111,6 +113,7 @@ class States:
         """Stop a container that is about to be forgotten."""
         with self._settling:
             self._crew.stop(record.id)
+            self._meter.count(record, running=False)
 
     def log(self, container: str, line: str) -> None:
         """Write a line into a container's logs."""
@@ -158,6 +161,8 @@ class States:
 
     def _entered(self, record: ContainerRecord, phase: str, reason: str, message: str) -> ContainerRecord:
         now = stamp(self._works.clock.now())
+        if "ready" in (record.phase, phase) and record.phase != phase:
+            self._meter.count(record, running=phase == "ready")
         return replace(
             record, phase=phase, since=now, looks=0, reason=reason, message=message, updated_at=now
         )

@@ -111,6 +111,14 @@ class Lifecycle:
             )
             return self._shelves.deployments.put(changed)
 
+    def fail(self, deployment: str, message: str) -> None:
+        """End a deployment as failed, whatever it was about to become; one that has ended is left alone."""
+        with self._settling:
+            present = self._shelves.deployments.get(deployment)
+            if present is not None and present.phase not in ("stopped", "failed"):
+                self._loading.release(present)
+                self.entered(present, "failed", message, replicas=0)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let nobody else move a state during the block; others may read and write records meanwhile."""

@@ -79,7 +79,7 @@ class ContentRecord:
 
 @dataclass(frozen=True, slots=True)
 class RemoteUploadRecord:
-    """The import of a repository into a model."""
+    """The import of a repository into a model; one that is `stuck` never ends."""
 
     id: str
     model_id: str
@@ -92,6 +92,7 @@ class RemoteUploadRecord:
     looks: int = 0
     message: str = ""
     events: list[dict[str, str]] = field(default_factory=list)
+    stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class RunRecord:
 
     Attributes:
         hardware: Name of the instance type.
-        cents_per_hour: Price of one replica.
+        cents_per_hour: Price of one replica; `None` where nobody publishes it.
         replicas: How many of them.
         begun_at: From when.
         ended_at: Until when; empty while they run.
@@ -200,7 +201,7 @@ class RunRecord:
     endpoint_id: str
     name: str
     hardware: str
-    cents_per_hour: int
+    cents_per_hour: int | None
     replicas: int
     begun_at: str
     ended_at: str = ""

@@ -117,6 +117,8 @@ class RemoteUploads:
             return record
         with self._settling:
             present = self._shelves.remote_uploads.get(record.id) or record
+            if present.stuck:
+                return present
             present = replace(present, looks=present.looks + 1)
             while present.status in (_PENDING, _RUNNING) and self._over(present):
                 present = self._next(present)
