@@ -81,7 +81,7 @@ async def test_rejected_files_are_told_with_the_platform_s_reasons(
 ) -> None:
     """Nothing is deployed of files that the platform refused."""
     fault(engine, kind="reject", message="model.layers.0 is corrupt.")
-    with pytest.raises(RevisionRejected, match="layers.0 is corrupt"):
+    with pytest.raises(RevisionRejected, match=r"layers\.0 is corrupt"):
         await lorry.ship(TOK, "tok")
     assert engine.counts()["deployments"] == 0
 
