@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lorry.model.forecast import Forecast
 
+#: Obstacles that say nothing about the route: nobody could be asked.
+_UNTOLD = {"engine_not_running", "platform_unreachable", "key_missing"}
+
 _WIDTH = 96
 _LABEL = 10
 
@@ -29,6 +32,8 @@ def forecast_lines(forecasts: Sequence[Forecast]) -> list[str]:
 
 def _route(told: Forecast) -> Iterator[str]:
     verdict = "would run" if told.runs else "would be refused"
+    if _UNTOLD & {obstacle.code for obstacle in told.obstacles}:
+        verdict = "can't be told"
     played = ", played by the embedded engine" if told.rehearsal else ""
     yield f"{told.route}: {verdict}{played}"
     yield from _row("creates", told.creates)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from lorry.errors import LorryError
 from lorry.model.events import Event
 from lorry.model.placement import Placement, Proof, ShippedModel
 
 _MEGABYTE = 1_000_000
+
+#: Characters of a kept answer that are shown.
+_LONGEST_ANSWER = 100
 
 
 def size(count: int) -> str:
@@ -119,11 +123,26 @@ def proof_lines(proof: Proof) -> list[str]:
     Args:
         proof: The evidence.
     """
-    kept = [("without", proof.file_without), ("with", proof.file_with)]
     asked = f"{proof.prompt!r}, seed {proof.seed}"
-    scale = f", scale {proof.scale:g}" if proof.kind == "picture" else ""
-    rows = [("prompt" if proof.kind == "picture" else "question", asked + scale), *kept]
+    files = [("without", proof.file_without), ("with", proof.file_with)]
+    if proof.kind == "picture":
+        rows = [("prompt", f"{asked}, scale {proof.scale:g}"), *files]
+    else:
+        rows = [("question", asked), *((label, _quoted(file)) for label, file in files)]
     return [*_verdict(proof), *pairs(rows)]
+
+
+def _quoted(file: str | None) -> str | None:
+    """Give the beginning of a kept answer, to be read where it is told of; its path when it is gone."""
+    if file is None:
+        return None
+    try:
+        words = " ".join(Path(file).read_text(encoding="utf-8").split())
+    except (OSError, UnicodeError):
+        return file
+    return (
+        f"“{words}”" if len(words) <= _LONGEST_ANSWER else f"“{words[:_LONGEST_ANSWER].rstrip()} …” ({file})"
+    )
 
 
 def _verdict(proof: Proof) -> list[str]:

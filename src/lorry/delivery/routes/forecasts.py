@@ -100,9 +100,10 @@ async def forecast_attachment(
     else:
         draft.finds.append(f"the deployment {there.name}, {there.state}, which takes adapters")
         attached = await run.platform.attachments.list(address.id if address else "", there.id)
-        draft.finds.append(f"{len(attached)} adapters on it")
+        count = "1 adapter" if len(attached) == 1 else f"{len(attached)} adapters"
+        draft.finds.append(f"{count} on it")
         draft.asked.append("adapters")
-        draft.price = Price(0.0, "replica-hour", "the deployment runs already", "it is shared")
+        draft.price = Price(0.0, "replica-hour", "it runs and bills already, and is shared")
     draft.creates.append("the adapter on that deployment")
     return draft.done()
 
