@@ -13,7 +13,7 @@ from lorry.delivery.mending import Check, Copy, Mender, converted
 from lorry.delivery.ports import Now
 from lorry.delivery.run import Run, Values
 from lorry.delivery.source import digest_of
-from lorry.errors import LorryError, WeightsRejected
+from lorry.errors import LorryError, SourceNotFound, WeightsRejected
 from lorry.journal import step_done, step_failed, step_started
 from lorry.model.events import Event
 from lorry.model.placement import TrainedModel
@@ -158,7 +158,7 @@ def _complete(report: WeightsReport, base: str | None) -> WeightsReport:
     if not report.ok:
         return report
     if summary.kind == "checkpoint" and summary.digest is None:
-        folder = Path(summary.path)
+        folder = _folder_of(summary)
         summary = replace(summary, file=str(folder), digest=digest_of(folder))
     summary = replace(summary, base=summary.base or base)
     if summary.digest and (summary.family or summary.base):
@@ -170,6 +170,18 @@ def _complete(report: WeightsReport, base: str | None) -> WeightsReport:
         "Add `--base OWNER/NAME`, or write it into the file's metadata or its adapter_config.json.",
     )
     return replace(report, findings=(unknown, *report.findings))
+
+
+def _folder_of(summary: WeightsSummary) -> Path:
+    """Find the folder of a whole model; a model that is not on this machine is not fetched, for its size."""
+    for place in (Path(summary.path), Path(summary.file).parent):
+        if place.is_dir() and "://" not in summary.path:
+            return place
+    raise SourceNotFound(
+        f"{summary.path} is a whole model that does not lie in a folder on this machine.",
+        fix="Download it into a folder (`hf download OWNER/NAME --local-dir DIR`) and ship that.",
+        evidence={"source": summary.path},
+    )
 
 
 def _named(copy: WeightsReport, original: WeightsReport) -> WeightsReport:

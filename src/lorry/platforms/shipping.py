@@ -136,5 +136,5 @@ class RouteMender:
 
 
 def _is_here(report: WeightsReport) -> bool:
-    """Tell whether the weights are a file on this machine, and no part of an archive."""
-    return Path(report.summary.file).is_file()
+    """Tell whether the weights are on this machine, and no part of an archive; a whole model is a folder."""
+    return Path(report.summary.file).exists()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lorry.delivery.choosing import Purpose, choose
 from lorry.delivery.ports import Configuration, HostedBase
 from lorry.delivery.run import Run
 from lorry.errors import BaseNotServed, NotThere
 from lorry.model.forecast import Price
+from lorry.weights.bases.families import family
 
 #: Longest label of a name: what a DNS label takes.
 _LONGEST = 63
@@ -53,17 +55,32 @@ def known(value: str | None, kind: str) -> str:
 async def base_of(run: Run) -> HostedBase:
     """Find the model's base at the platform.
 
+    Files often tell the family alone: a whole model has its own name, and an adapter may not say whose it
+    is. Then the first base of the family that the platform serves is taken: its layers are the same.
+
     Raises:
         BaseNotServed: The platform has no such base.
     """
-    try:
-        return await run.platform.registry.base(run.model.base)
-    except NotThere as error:
-        raise BaseNotServed(
-            f"{run.model.name} was trained on {run.model.base}, "
-            f"which the platform of the route {run.place.route!r} does not serve.",
-            evidence={"base": run.model.base, "route": run.place.route, **error.evidence},
-        ) from error
+    evidence: dict[str, Any] = {}
+    for name in _names(run):
+        try:
+            return await run.platform.registry.base(name)
+        except NotThere as error:
+            evidence = evidence or error.evidence
+    raise BaseNotServed(
+        f"{run.model.name} was trained on {run.model.base}, "
+        f"which the platform of the route {run.place.route!r} does not serve.",
+        fix="Name a base that it serves with `--base`; `lorry check PATH --for all` says where it runs.",
+        evidence={"base": run.model.base, "route": run.place.route, **evidence},
+    )
+
+
+def _names(run: Run) -> list[str]:
+    known = family(run.model.family)
+    if known is None or run.model.base not in (known.name, known.key):
+        return [run.model.base]
+    # The ones that follow instructions stand last in the data, and are those that platforms serve.
+    return [base.id for base in reversed(known.bases)]
 
 
 async def configuration_of(run: Run, purpose: Purpose) -> tuple[HostedBase, Configuration]:

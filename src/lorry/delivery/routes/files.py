@@ -72,7 +72,8 @@ async def register(run: Run) -> Done:
         id_of=lambda found: found.id,
     )
     hosted = await run.create(creation, "register")
-    return Done(f"It is {hosted.name} there.", ids={"model": hosted.id, "adapter_name": hosted.name})
+    of = f", a variant of {base.name}" if base.name != run.model.base else ""
+    return Done(f"It is {hosted.name} there{of}.", ids={"model": hosted.id, "adapter_name": hosted.name})
 
 
 async def upload(run: Run) -> Done:
