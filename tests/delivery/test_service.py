@@ -240,3 +240,14 @@ def test_the_door_is_all_a_caller_needs() -> None:
     """A delivery room's front has the service; its constructor takes every part by name."""
     parameters = inspect.signature(Deliveries).parameters.values()
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters)
+
+
+async def test_what_the_platform_stopped_is_brought_back(bench: Bench) -> None:
+    """A ready model whose deployment was stopped by the platform is resumed: it answers again, once."""
+    async with bench.open() as deliveries:
+        await deliveries.ship(bench.source, "tok")
+        (row,) = bench.ground.things["deployments"].values()
+        row.update(aim="stop", looks=9)
+        assert (await deliveries.resume("tok")).state is PlacementState.READY
+    assert [row["aim"] for row in bench.ground.things["deployments"].values()] == ["run"]
+    assert bench.ground.counts()["endpoints"] == 1

@@ -149,7 +149,8 @@ def _verdict(proof: Proof) -> list[str]:
     what = "picture" if proof.kind == "picture" else "answer"
     if not proof.compared:
         return [f"It gives a whole {what}. Nothing here answers without it, so nothing could be compared."]
-    verdict = "The adapter acts" if proof.passed else "The adapter does not act"
+    who = "The adapter" if proof.kind == "picture" else "It"
+    verdict = f"{who} acts" if proof.passed else f"{who} does not act"
     average = " on average" if proof.kind == "picture" else ""
     return [
         f"{verdict}: with it the {what} differs by {proof.difference:.1f} {proof.unit}{average},",

@@ -220,7 +220,7 @@ def _sentence(report: WeightsReport) -> str:
     warnings = sum(finding.severity is Severity.WARNING for finding in report.findings)
     more = f"; {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     if summary.kind == "checkpoint":
-        return f"{summary.choice or 'A whole model.'}{more}"
+        return f"{(summary.choice or 'A whole model').rstrip('.')}{more}."
     kind = summary.algorithm or "adapter"
     return f"{kind} for {_base(summary)}: {summary.modules} modules{rank}{more}."
 

@@ -119,7 +119,7 @@ class Deliveries:
         return await self._outcome(name, task)
 
     async def resume(self, name: str) -> Placement:
-        """Go on with a delivery that was stopped or that failed.
+        """Go on with a delivery that was stopped or that failed, or bring back what the platform stopped.
 
         Args:
             name: Lorry's name of the model.
@@ -129,17 +129,22 @@ class Deliveries:
 
         Raises:
             ModelNotFound: Nothing of this name is known.
-            NothingToResume: It is ready, or being removed.
+            NothingToResume: It is ready and answers, or is being removed.
             SourceChanged: The file is not the one that the delivery began with.
             LorryError: As `ship`.
         """
         async with self._turn(name):
             model = await self._known(name)
             placement = await self._world.records.placement(name)
-            if placement and placement.state in (PlacementState.READY, PlacementState.RETIRING):
+            if placement and placement.state is PlacementState.RETIRING:
                 raise _nothing_to_resume(placement)
             wish = _wish_of(placement)
             place = await self._world.places.place(wish.route, rehearsal=wish.rehearsal)
+            if placement and placement.state is PlacementState.READY:
+                run = self._run_of(model, place, wish)
+                if await plan_of(place.route, model.kind).serves(run):
+                    raise _nothing_to_resume(placement)
+                await run.note("resume", "state", f"The platform does not run {name} any more.")
             if placement and placement.state is PlacementState.DELIVERING:
                 task = await self._go_on(model, placement, place)
             else:
