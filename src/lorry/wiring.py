@@ -199,6 +199,7 @@ def serve_engine(
     renderer: str | None,
     pace: str,
     hardware: str,
+    v1: bool,
     stop_with_stdin: bool,
     announce: Callable[[str], None],
 ) -> None:
@@ -211,6 +212,7 @@ def serve_engine(
         renderer: Name of the renderer; the setting's when `None`.
         pace: How fast states advance (`at-once`, `looks:N`, `seconds:T`).
         hardware: The set of hardware that its catalog offers (`local`, `together`).
+        v1: Whether endpoints of the API's first version can be made.
         stop_with_stdin: End when standard input closes.
         announce: Called with the address once it answers.
     """
@@ -228,5 +230,6 @@ def serve_engine(
         api_key=chosen.engine_key,
         pace=Pace.parse(pace),
         hardware=hardware,
+        v1=v1,
     )
     serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)

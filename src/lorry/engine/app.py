@@ -21,6 +21,8 @@ from lorry.engine.inference.chat import Chat
 from lorry.engine.inference.completions import Completions
 from lorry.engine.inference.images import Images
 from lorry.engine.language_serving import LanguageServing, OpenLanguage
+from lorry.engine.legacy.endpoints import LegacyEndpoints
+from lorry.engine.legacy.uploads import LegacyUploads
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.services import Services, assemble
 from lorry.engine.serving import Serving
@@ -53,6 +55,10 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: Chat(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
     lambda its: Completions(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
     lambda its: inference_models.router(its.works),
+    lambda its: LegacyUploads(its.works, its.shelves, its.models, its.remote_uploads, its.revisions).router(),
+    lambda its: LegacyEndpoints(
+        its.works, its.shelves, its.models, its.endpoints, its.deployments, its.lifecycle, its.capacity
+    ).router(),
     lambda its: its.album.router(),
     containers.router,
     lambda its: Control(its.works, its.shelves, its.faults, its.deployments).router(),

@@ -19,6 +19,8 @@ class EngineConfig:
         api_key: The only key it takes; `None` takes any that is not empty.
         pace: How quickly its slow things get on.
         hardware: The set of hardware that its catalog offers: `local`, or `together` to rehearse prices.
+        v1: Whether endpoints of the API's first version can be made; Together refuses them (Together API
+            dossier 1.6).
     """
 
     home: Path
@@ -27,6 +29,7 @@ class EngineConfig:
     api_key: str | None = None
     pace: Pace = field(default_factory=Pace.at_once)
     hardware: str = "local"
+    v1: bool = False
 
     @property
     def folder(self) -> Path:

@@ -71,6 +71,7 @@ def running_engine(
     renderer: Renderer | None = None,
     language: LanguageModel | None = None,
     hardware: str = LOCAL,
+    v1: bool = False,
     pace: Pace | None = None,
     clock: Clock | None = None,
     api_key: str | None = None,
@@ -83,6 +84,7 @@ def running_engine(
         renderer: What it draws with; a `FlatRenderer` when omitted.
         language: What it answers in words with, base and checkpoints alike; flat ones when omitted.
         hardware: The set of hardware that its catalog offers.
+        v1: Whether endpoints of the first version can be made.
         pace: How quickly its slow things get on; at once when omitted.
         clock: Its time; a `ManualClock` when omitted.
         api_key: The only key it takes; any when omitted.
@@ -93,7 +95,7 @@ def running_engine(
     """
     chosen = renderer or FlatRenderer()
     time = clock or ManualClock()
-    config = EngineConfig(home, api_key=api_key, pace=pace or Pace.at_once(), hardware=hardware)
+    config = EngineConfig(home, api_key=api_key, pace=pace or Pace.at_once(), hardware=hardware, v1=v1)
     listener = bind("127.0.0.1", 0)
     try:
         engine = build(

@@ -17,6 +17,7 @@ def engine(
     renderer: str | None = None,
     pace: str = "at-once",
     hardware: str = "local",
+    v1: Annotated[bool, Parameter(negative="")] = False,
     stop_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
@@ -32,6 +33,7 @@ def engine(
         pace: How fast states advance: at-once, looks:N (after N looks) or seconds:T.
         hardware: What the catalog offers: local, or together to rehearse Together's hardware and its prices
             (nothing is billed, and this machine does the work).
+        v1: Let endpoints of the API's first version be made, which Together refuses.
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
     """
     from lorry.wiring import serve_engine
@@ -49,6 +51,7 @@ def engine(
         renderer=renderer,
         pace=pace,
         hardware=hardware,
+        v1=v1,
         stop_with_stdin=stop_with_stdin,
         announce=announce,
     )
