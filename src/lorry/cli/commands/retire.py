@@ -23,5 +23,5 @@ def retire(name: str, /, *, common: Common = Common()) -> None:  # noqa: B008 - 
 
     asyncio.run(remove())
     common.out(
-        {"model": name, "state": "retired"}, [f"{name} is retired: nothing of it is left at the platform."]
+        {"model": name, "state": "retired"}, [f"{name} is retired: nothing of it runs or bills any more."]
     )

@@ -6,7 +6,7 @@ from lorry.delivery.proofs.pictures import DEPLOYED_SCALE
 from lorry.delivery.proofs.trial import Trial
 from lorry.delivery.proofs.words import MAX_TOKENS
 from lorry.delivery.run import Run
-from lorry.errors import PlatformFault
+from lorry.errors import ModelUnavailable, NotThere, PlatformFault
 from lorry.model.generation import LoraUse, PictureOrder, TextOrder
 
 
@@ -65,6 +65,18 @@ async def answering_model(run: Run) -> Trial[str]:
         acting=lambda prompt, seed: ask(target or run.name, prompt, seed),
         without=(lambda prompt, seed: ask(base, prompt, seed)) if base else None,
     )
+
+
+async def compared_model(run: Run) -> Trial[str]:
+    """Ask the model, and its base only where that really answers; a catalogue may name one that does not."""
+    trial = await answering_model(run)
+    if trial.without is None:
+        return trial
+    try:
+        await trial.without("Hello.", 1)
+    except (ModelUnavailable, NotThere):
+        return Trial(trial.acting, None)
+    return trial
 
 
 async def _drawn(run: Run, order: PictureOrder) -> bytes:

@@ -6,7 +6,7 @@ from lorry.delivery.intents import Creation
 from lorry.delivery.plan import Plan
 from lorry.delivery.ports import Import, ImportState, LegacyEndpoint, LegacyHardware, LegacyState
 from lorry.delivery.proofs.proving import prove_words
-from lorry.delivery.proofs.trials import answering_model
+from lorry.delivery.proofs.trials import compared_model
 from lorry.delivery.routes.common import known, says
 from lorry.delivery.routes.ending import ready_step
 from lorry.delivery.routes.files import HUB, publish
@@ -29,7 +29,7 @@ def plan() -> Plan:
             Step("job", "Waiting for the upload job.", _job),
             Step("endpoint", "Making the endpoint.", _endpoint),
             Step("wait", "Waiting for the endpoint to be started.", _wait),
-            Step("prove", "Proving that it acts.", lambda run: prove_words(run, answering_model)),
+            Step("prove", "Proving that it acts.", lambda run: prove_words(run, compared_model)),
             ready_step(),
         ),
         retire=(
@@ -119,7 +119,7 @@ async def _endpoint(run: Run) -> Done:
     found = await run.create(creation, "endpoint")
     return Done(
         f"Requests go to {found.name}, on {hardware.id}.",
-        ids={"endpoint": found.id, "endpoint_name": found.name},
+        ids={"endpoint": found.id, "endpoint_name": found.name, "base_name": run.model.base},
         data={"hardware": hardware.id, "cents_per_hour": hardware.cents_per_hour},
     )
 

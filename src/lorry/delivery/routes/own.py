@@ -6,8 +6,7 @@ from lorry.delivery.choosing import Purpose
 from lorry.delivery.plan import Plan
 from lorry.delivery.ports import DeploymentOrder, DeploymentState, HostedDeployment, HostedEndpoint
 from lorry.delivery.proofs.proving import prove_pictures, prove_words
-from lorry.delivery.proofs.trial import Trial
-from lorry.delivery.proofs.trials import answering_model, deployed_adapter
+from lorry.delivery.proofs.trials import compared_model, deployed_adapter
 from lorry.delivery.routes.common import bare, base_of, configuration_of, price_of
 from lorry.delivery.routes.ending import ready_step
 from lorry.delivery.routes.files import registry_steps
@@ -22,7 +21,7 @@ from lorry.delivery.routes.running import (
     wait_until_ready,
 )
 from lorry.delivery.run import Done, Pending, Run, Step
-from lorry.errors import ModelUnavailable, NotThere
+from lorry.errors import NotThere
 from lorry.model.forecast import Forecast, Price
 
 _RUNNING = (DeploymentState.STARTING, DeploymentState.READY, DeploymentState.DEGRADED)
@@ -116,19 +115,7 @@ async def _route(run: Run) -> Done:
 async def _prove(run: Run) -> Done | Pending:
     if run.model.kind == "image-lora":
         return await prove_pictures(run, deployed_adapter)
-    return await prove_words(run, _compared)
-
-
-async def _compared(run: Run) -> Trial[str]:
-    """Compare with the base where it answers by itself; the catalogue may name one that does not."""
-    trial = await answering_model(run)
-    if trial.without is None:
-        return trial
-    try:
-        await trial.without("Hello.", 1)
-    except ModelUnavailable:
-        return Trial(trial.acting, None)
-    return trial
+    return await prove_words(run, compared_model)
 
 
 async def serves(run: Run) -> bool:
