@@ -18,7 +18,7 @@ from lorry.platforms.profiles.reference import schema_text, targets_text
 from lorry.settings import FALLBACKS, VARIABLES, Settings
 from lorry.weights.bases.families import reference_table
 from lorry.weights.catalogue import reference_tables
-from tools import loaders_page
+from tools import engine_coverage, loaders_page
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 #: Errors that are raised only as one of those below them.
@@ -37,6 +37,7 @@ def pages() -> dict[str, str]:
         "check.schema.json": check_schema(),
         "routes.md": routes_page(),
         "loaders.md": loaders_page.page(),
+        "engine-coverage.md": engine_coverage.page(),
     }
 
 

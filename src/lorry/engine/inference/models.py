@@ -16,6 +16,7 @@ def router(works: Works) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(key_check(works.config))])
 
     def models() -> list[dict[str, Any]]:
+        """List what answers without an endpoint."""
         return [_row(base) for base in works.catalog.bases]
 
     routes.add_api_route("/v1/models", models, methods=["GET"], response_model=None)

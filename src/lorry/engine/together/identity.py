@@ -78,6 +78,7 @@ def router(config: EngineConfig) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(key_check(config))])
 
     def whoami() -> dict[str, Any]:
+        """Say who the key belongs to."""
         return {
             "type": "project_api_key",
             "api_key": {"id": "key_local"},
@@ -86,6 +87,7 @@ def router(config: EngineConfig) -> APIRouter:
         }
 
     def projects(limit: Limit = DEFAULT_LIMIT, after: str | None = None) -> dict[str, Any]:
+        """List the one project."""
         row = {**_PROJECT, "organization_id": ORGANIZATION_ID, "organization_name": _ORGANIZATION["name"]}
         shown = [row][:limit] if after is None else []
         return {"object": "list", "data": shown, "next_cursor": None}
