@@ -150,7 +150,7 @@ class Progress:
     Attributes:
         began: When the step began (ISO 8601).
         looks: Looks at something that was not ready.
-        waited: Seconds of pauses between the looks. Pauses are counted, not the clock, so that the time
+        waited: Seconds of pauses between looks and tries. Pauses are counted, not the clock, so that the time
             between a kill and a resume takes nothing from the limit.
         failures: Errors in a row that might pass.
         seen: What was seen last.
@@ -207,22 +207,22 @@ async def _ended_well(step: Step, run: Run, progress: Progress, outcome: Done) -
 async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -> Values:
     from lorry.errors import DeliveryTimeout
 
-    policy = run.world.policy
-    limit = policy.limit_of(step.name)
-    if progress.waited >= limit:
+    policy, waited = run.world.policy, progress.waited
+    pause = policy.look_again(step.name, progress.looks + 1, waited, _seed(step, run, progress))
+    if pause is None:
+        limit = policy.limit_of(step.name)
         error = DeliveryTimeout(
-            f"{step.name} waited {progress.waited:.3g} s, its limit is {limit:.3g} s: {outcome.message}",
+            f"{step.name} waited {waited:.3g} s, its limit is {limit:.3g} s: {outcome.message}",
             fix=f"Run `lorry resume {run.model.name}` to go on waiting from where it stands.",
-            evidence={"step": step.name, "waited": progress.waited, "limit": limit, "looks": progress.looks},
+            evidence={"step": step.name, "waited": waited, "limit": limit, "looks": progress.looks},
         )
         return await _failed(step, run, replace(progress, failures=policy.tries), error)
     if outcome.message != progress.seen:
         await run.note(step.name, "state", outcome.message, {"said": outcome.said} if outcome.said else None)
-    pause = min(policy.pause(progress.looks + 1), max(limit - progress.waited, 0.001))
     after = replace(
         progress,
         looks=progress.looks + 1,
-        waited=progress.waited + pause,
+        waited=waited + pause,
         failures=0,
         seen=outcome.message,
     )
@@ -232,13 +232,20 @@ async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -
 async def _failed(step: Step, run: Run, progress: Progress, error: LorryError) -> Values:
     failures = progress.failures + 1
     at = run.world.now()
-    after = run.world.policy.retry_after(error, failures)
+    seed = _seed(step, run, progress)
+    after = run.world.policy.try_again(step.name, error, failures, progress.waited, seed)
     if after is not None:
         await run.tell(step_retrying(run.model.name, run.source, step.name, error, at, after))
-        return {"again": after, "progress": _as_values(replace(progress, failures=failures))}
+        again = replace(progress, failures=failures, waited=progress.waited + after)
+        return {"again": after, "progress": _as_values(again)}
     began = datetime.fromisoformat(progress.began)
     await run.tell(step_failed(run.model.name, run.source, step.name, error, at, began))
     return {"error": error.as_dict()}
+
+
+def _seed(step: Step, run: Run, progress: Progress) -> str:
+    """Tell this pause from all others, and give the same one when the workflow runs again."""
+    return f"{run.model.name}/{step.name}/{progress.looks}/{progress.failures}"
 
 
 def _as_values(progress: Progress) -> Values:
