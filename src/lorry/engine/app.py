@@ -16,7 +16,6 @@ from lorry.engine.control.routes import Control
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
-from lorry.engine.inference.answering import Answering
 from lorry.engine.inference.chat import Chat
 from lorry.engine.inference.completions import Completions
 from lorry.engine.inference.images import Images
@@ -33,6 +32,7 @@ from lorry.engine.together.catalog import CatalogRoutes
 from lorry.engine.together.downloads import Downloads
 from lorry.engine.together.records import Shelves
 from lorry.engine.together.revision_lists import RevisionLists
+from lorry.engine.together.rollouts import Rollouts
 from lorry.engine.together.uploads import Uploads
 from lorry.engine.together.validation import Check
 from lorry.engine.works import Works
@@ -50,10 +50,15 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: its.endpoints.router(),
     lambda its: Analytics(its.works, its.shelves, its.endpoints).router(),
     lambda its: its.deployments.router(),
+    lambda its: Rollouts(its.works, its.shelves, its.rolling).router(),
+    lambda its: its.experiments.router(),
+    lambda its: its.shadows.router(),
     lambda its: Adapters(its.works, its.shelves, its.models, its.pins, its.loading, its.attaching).router(),
-    lambda its: Images(its.works, its.shelves, its.targets, its.loras, its.serving, its.album).router(),
-    lambda its: Chat(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
-    lambda its: Completions(its.works, its.targets, Answering(its.works, its.shelves, its.language)).router(),
+    lambda its: Images(
+        its.works, its.shelves, its.targets, its.loras, its.serving, its.album, its.mirrors
+    ).router(),
+    lambda its: Chat(its.works, its.targets, its.answering, its.mirrors).router(),
+    lambda its: Completions(its.works, its.targets, its.answering, its.mirrors).router(),
     lambda its: inference_models.router(its.works),
     lambda its: LegacyUploads(its.works, its.shelves, its.models, its.remote_uploads, its.revisions).router(),
     lambda its: LegacyEndpoints(

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from lorry.engine.control.faults import Faults
 from lorry.engine.hub.storage import Storage
+from lorry.engine.inference.answering import Answering
 from lorry.engine.inference.loras import Loras
+from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album
 from lorry.engine.inference.targets import Targets
 from lorry.engine.language_serving import LanguageServing
 from lorry.engine.serving import Serving
+from lorry.engine.together.ab_experiments import AbExperiments
 from lorry.engine.together.attaching import Attaching
 from lorry.engine.together.capacity import Capacity
 from lorry.engine.together.deployment_requests import Pins
@@ -23,6 +26,8 @@ from lorry.engine.together.models import Models
 from lorry.engine.together.records import Shelves
 from lorry.engine.together.remote_uploads import RemoteUploads
 from lorry.engine.together.revisions import Revisions
+from lorry.engine.together.rolling_out import RollingOut
+from lorry.engine.together.shadow_experiments import ShadowExperiments
 from lorry.engine.together.validation import Check
 from lorry.engine.works import Works
 
@@ -51,6 +56,11 @@ class Services:
     loras: Loras
     album: Album
     faults: Faults
+    rolling: RollingOut
+    experiments: AbExperiments
+    shadows: ShadowExperiments
+    answering: Answering
+    mirrors: Mirrors
 
 
 def assemble(works: Works, serving: Serving, language: LanguageServing, check: Check) -> Services:
@@ -74,6 +84,11 @@ def assemble(works: Works, serving: Serving, language: LanguageServing, check: C
     attaching = Attaching(works, shelves, lifecycle, loading, language, events)
     deployments = Deployments(works, shelves, pins, lifecycle, capacity, attaching, events)
     endpoints = Endpoints(works, shelves, deployments, events)
+    experiments = AbExperiments(works, shelves, events)
+    shadows = ShadowExperiments(works, shelves)
+    targets = Targets(
+        works.catalog, models, endpoints, deployments, lifecycle, loading, attaching, experiments
+    )
     return Services(
         works=works,
         shelves=shelves,
@@ -91,8 +106,13 @@ def assemble(works: Works, serving: Serving, language: LanguageServing, check: C
         attaching=attaching,
         deployments=deployments,
         endpoints=endpoints,
-        targets=Targets(works.catalog, models, endpoints, deployments, lifecycle, loading, attaching),
+        targets=targets,
         loras=Loras(works, models, revisions, repositories),
         album=Album(works.pictures),
         faults=Faults(),
+        rolling=RollingOut(works, shelves, deployments, lifecycle, events),
+        experiments=experiments,
+        shadows=shadows,
+        answering=Answering(works, shelves, language),
+        mirrors=Mirrors(targets, shadows),
     )

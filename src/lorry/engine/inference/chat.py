@@ -14,6 +14,7 @@ from lorry.engine.api_errors import invalid
 from lorry.engine.documents import new_id
 from lorry.engine.inference.answering import Answering, usage
 from lorry.engine.inference.events import as_events
+from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import Sampling, orders, refuse_pictures, refuse_unsupported
 from lorry.engine.language.port import Message, TextAnswer, TextRequest
@@ -50,10 +51,11 @@ class ChatRequest(Sampling):
 class Chat:
     """Answers conversations."""
 
-    def __init__(self, works: Works, targets: Targets, answering: Answering) -> None:
+    def __init__(self, works: Works, targets: Targets, answering: Answering, mirrors: Mirrors) -> None:
         self._works = works
         self._targets = targets
         self._answering = answering
+        self._mirrors = mirrors
 
     def router(self) -> APIRouter:
         """Make the route."""
@@ -69,6 +71,11 @@ class Chat:
         target = await run_in_threadpool(self._targets.find, body.model, sticky)
         refuse_pictures(target, body.model)
         asked = orders(body, target, messages=messages)
+
+        async def again(mirror: Target) -> None:
+            await self._answering.whole(mirror, orders(body, mirror, messages=messages))
+
+        self._mirrors.send(target, sticky, again)
         head = {
             "id": new_id("chat"),
             "created": int(self._works.clock.now().timestamp()),

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from lorry.engine.documents import new_id
 from lorry.engine.inference.answering import Answering, usage
 from lorry.engine.inference.events import as_events
+from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import Sampling, orders, refuse_pictures, refuse_unsupported
 from lorry.engine.language.port import TextAnswer, TextRequest
@@ -28,10 +29,11 @@ class CompletionRequest(Sampling):
 class Completions:
     """Goes on with texts."""
 
-    def __init__(self, works: Works, targets: Targets, answering: Answering) -> None:
+    def __init__(self, works: Works, targets: Targets, answering: Answering, mirrors: Mirrors) -> None:
         self._works = works
         self._targets = targets
         self._answering = answering
+        self._mirrors = mirrors
 
     def router(self) -> APIRouter:
         """Make the route."""
@@ -45,6 +47,11 @@ class Completions:
         target = await run_in_threadpool(self._targets.find, body.model, body.sticky or body.prompt)
         refuse_pictures(target, body.model)
         asked = orders(body, target, prompt=body.prompt)
+
+        async def again(mirror: Target) -> None:
+            await self._answering.whole(mirror, orders(body, mirror, prompt=body.prompt))
+
+        self._mirrors.send(target, body.sticky or body.prompt, again)
         head = {
             "id": new_id("cmpl"),
             "created": int(self._works.clock.now().timestamp()),

@@ -14,6 +14,7 @@ from lorry.engine.api_errors import Refusal, Rpc, invalid
 from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
 from lorry.engine.inference.loras import Chosen, ImageLora, Loras
+from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album, encode
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import refuse_words
@@ -55,7 +56,14 @@ class Images:
     """Draws what is asked for."""
 
     def __init__(
-        self, works: Works, shelves: Shelves, targets: Targets, loras: Loras, serving: Serving, album: Album
+        self,
+        works: Works,
+        shelves: Shelves,
+        targets: Targets,
+        loras: Loras,
+        serving: Serving,
+        album: Album,
+        mirrors: Mirrors,
     ) -> None:
         self._works = works
         self._shelves = shelves
@@ -63,6 +71,7 @@ class Images:
         self._loras = loras
         self._serving = serving
         self._album = album
+        self._mirrors = mirrors
 
     def router(self) -> APIRouter:
         """Make the route."""
@@ -73,9 +82,20 @@ class Images:
     async def generate(self, body: ImageRequest, request: Request) -> dict[str, Any]:
         """Draw pictures and answer with them or with their addresses."""
         size = square(body.width, body.height)
-        begun = time.perf_counter()
-        target = await run_in_threadpool(self._targets.find, body.model, body.user or body.prompt)
+        sticky = body.user or body.prompt
+        target = await run_in_threadpool(self._targets.find, body.model, sticky)
         refuse_words(target, body.model)
+
+        async def again(mirror: Target) -> None:
+            await self._generated(mirror, body, size, request)
+
+        self._mirrors.send(target, sticky, again)
+        return await self._generated(target, body, size, request)
+
+    async def _generated(
+        self, target: Target, body: ImageRequest, size: int, request: Request
+    ) -> dict[str, Any]:
+        begun = time.perf_counter()
         status = 500
         try:
             chosen = await run_in_threadpool(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lorry.engine.api_errors import Refusal, Rpc
 from lorry.engine.language_serving import BASE, Weights
 from lorry.engine.serving import Needed
+from lorry.engine.together.ab_experiments import AbExperiments
 from lorry.engine.together.attaching import Attaching
 from lorry.engine.together.bases import Base, Catalog
 from lorry.engine.together.deployment_answers import state_of
@@ -57,6 +58,7 @@ class Targets:
         lifecycle: Lifecycle,
         loading: Loading,
         attaching: Attaching,
+        experiments: AbExperiments,
     ) -> None:
         self._catalog = catalog
         self._models = models
@@ -65,6 +67,7 @@ class Targets:
         self._lifecycle = lifecycle
         self._loading = loading
         self._attaching = attaching
+        self._experiments = experiments
 
     def find(self, model: str, sticky: str) -> Target:
         """Find the target that a request's `model` names.
@@ -93,10 +96,23 @@ class Targets:
                 raise _unknown(model)
             return self._attached(model, self._endpoints.all(), record, "", sticky)
         rows = self._rows(model, endpoint, deployment)
-        chosen = rows[0] if deployment else _routed(endpoint, rows, sticky)
+        chosen = rows[0] if deployment else self._member(endpoint, _routed(endpoint, rows, sticky), sticky)
         if not chosen.serving:
             raise _not_running(model, chosen)
         return self._deployed(endpoint, chosen)
+
+    def mirror(self, endpoint: str, deployment: str) -> Target | None:
+        """Find a deployment that gets a copy of a request; `None` when it does not run."""
+        owner = next((each for each in self._endpoints.all() if each.id == endpoint), None)
+        rows = self._deployments.look_at_all(endpoint, counts=False) if owner else []
+        chosen = next((row for row in rows if row.id == deployment and row.serving), None)
+        return self._deployed(owner, chosen) if owner and chosen else None
+
+    def _member(self, endpoint: EndpointRecord, chosen: DeploymentRecord, sticky: str) -> DeploymentRecord:
+        """Let an A/B experiment choose among the deployments that share what the split sends to one."""
+        key = self._experiments.member(endpoint.id, chosen.id, sticky)
+        rows = self._deployments.look_at_all(endpoint.id, counts=False)
+        return next((row for row in rows if row.id == key), chosen)
 
     def _rows(self, model: str, endpoint: EndpointRecord, deployment: str) -> list[DeploymentRecord]:
         rows = self._deployments.look_at_all(endpoint.id, counts=False)

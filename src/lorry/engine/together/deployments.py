@@ -27,6 +27,7 @@ from lorry.engine.together.identity import bare_name
 from lorry.engine.together.lifecycle import Lifecycle, new_etag
 from lorry.engine.together.records import WANTED, DeploymentRecord, EndpointRecord, Shelves
 from lorry.engine.together.traffic import shares
+from lorry.engine.together.trial_records import TrialShelves
 from lorry.engine.together.wire import UpdateMask, project_router
 from lorry.engine.works import Works
 
@@ -53,6 +54,7 @@ class Deployments:
         self._capacity = capacity
         self._attaching = attaching
         self._events = events
+        self._trials = TrialShelves(works.documents)
 
     def router(self) -> APIRouter:
         """Make the routes."""
@@ -232,6 +234,8 @@ class Deployments:
             )
         if record.phase not in ("stopped", "failed"):
             raise not_now(f"The deployment {record.name} is {state_of(record)}; it must be stopped first.")
+        if record.id in self._trials.busy(owner.id):
+            raise not_now(f"The deployment {record.name} takes part in a rollout or an experiment.")
         self._shelves.deployments.delete(record.id)
         self._attaching.clear(record)
         rest = [entry for entry in owner.traffic if entry["deploymentId"] != record.id]

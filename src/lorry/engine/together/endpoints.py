@@ -19,6 +19,7 @@ from lorry.engine.together.identity import PROJECT_ID, PROJECT_SLUG, bare_name
 from lorry.engine.together.lifecycle import new_etag
 from lorry.engine.together.records import EndpointRecord, EventRecord, Shelves
 from lorry.engine.together.traffic import parse_split, shares
+from lorry.engine.together.trial_records import TrialShelves
 from lorry.engine.together.wire import Body, UpdateMask, project_router
 from lorry.engine.works import Works
 
@@ -53,6 +54,7 @@ class Endpoints:
         self._shelves = shelves
         self._deployments = deployments
         self._events = events
+        self._trials = TrialShelves(works.documents)
 
     def router(self) -> APIRouter:
         """Make the routes."""
@@ -65,10 +67,6 @@ class Endpoints:
                 ("PATCH", "/endpoints/{endpoint}", self.change),
                 ("DELETE", "/endpoints/{endpoint}", self.delete),
                 ("GET", "/endpoints/{endpoint}/events", self.events),
-                # Experiments are not offered; the official CLI asks for both lists before it deletes.
-                ("GET", "/endpoints/{endpoint}/abExperiments", self.experiments),
-                ("GET", "/endpoints/{endpoint}/shadowExperiments", self.experiments),
-                ("GET", "/endpoints/{endpoint}/rollouts", self.experiments),
             ],
         )
 
@@ -117,6 +115,8 @@ class Endpoints:
                 _check_visibility(body.visibility)
                 record = replace(record, visibility=str(body.visibility))
             if "trafficSplit" in fields:
+                if active := self._trials.active(record.id):
+                    raise not_now(f"The rollout {active.id} moves this endpoint's traffic; cancel it first.")
                 known = [deployment.id for deployment in self._shelves.deployments.all(record.id)]
                 record = replace(record, traffic=parse_split(body.traffic_split or [], known))
             record = replace(record, etag=new_etag(), updated_at=stamp(self._works.clock.now()))
@@ -138,7 +138,9 @@ class Endpoints:
                 raise not_now(
                     f"The endpoint {record.name} has {len(left)} deployments; delete {left[0].id} first."
                 )
-            for kind in ("event", "request"):
+            for shadow in self._trials.shadows.all(record.id):
+                self._works.documents.delete_all("shadow_target", shadow.id)
+            for kind in ("event", "request", "rollout", "ab_experiment", "shadow_experiment"):
                 self._works.documents.delete_all(kind, record.id)
             self._shelves.endpoints.delete(record.id)
         return {}
@@ -175,11 +177,6 @@ class Endpoints:
         rows = [event for event in self._events.of(endpoint) if wanted(event)]
         return page(rows, history.answer, limit, after, newest_first=True)
 
-    def experiments(self, endpoint: str) -> dict[str, Any]:
-        """List no experiments."""
-        self.record(endpoint)
-        return {"object": "list", "data": [], "next_cursor": None}
-
     def record(self, key: str) -> EndpointRecord:
         """Find an endpoint by id.
 
@@ -208,7 +205,9 @@ class Endpoints:
         deployments = self._deployments.look_at_all(record.id, counts=counts)
         share = shares(record.traffic, {row.id: row.serving for row in deployments})
         newest = list(reversed(deployments))[:_SHOWN_DEPLOYMENTS]
+        active = self._trials.active(record.id)
         return {
+            **({"activeRolloutId": active.id} if active else {}),
             "id": record.id,
             "name": f"{PROJECT_SLUG}/{record.name}",
             "projectId": PROJECT_ID,
