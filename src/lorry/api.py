@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from lorry.delivery.ports import Journal
-from lorry.delivery.service import Agree
+from lorry.delivery.refusing import Agree
 from lorry.errors import ModelNotFound
+from lorry.journal import Estimate, Status
 from lorry.model.events import Event
 from lorry.model.forecast import Forecast
 from lorry.model.generation import Generation
@@ -226,6 +227,43 @@ class Lorry:
             home = str(self._house.settings.home)
             raise ModelNotFound(f"No model {name!r} is known here.", evidence={"home": home})
         return ShippedModel(model, await store.placement(name))
+
+    async def status(self, name: str) -> Status | None:
+        """Say where a model's delivery stands, stage by stage, in the platform's own words.
+
+        Args:
+            name: The model's name.
+
+        Returns:
+            `None` for a model that was never on its way.
+
+        Raises:
+            ModelNotFound: No such model is known here.
+        """
+        from lorry.journal import status_of
+
+        placement = (await self.show(name)).placement
+        if placement is None:
+            return None
+        store = await self._house.store()
+        return status_of(placement, await store.read(name))
+
+    async def estimates(self, route: str, *, rehearse: bool | None = None) -> dict[str, Estimate]:
+        """Say how long each step of a route took in earlier deliveries from here, where there were enough.
+
+        Args:
+            route: The route.
+            rehearse: As for `ship`.
+        """
+        from lorry.journal import read_estimates
+
+        rehearsal = self._wish(route, rehearse, DEFAULT_OPTIONS).rehearsal
+        known = await read_estimates(await self._house.store())
+        return {
+            key.step: estimate
+            for key, estimate in known.items()
+            if (key.route, key.rehearsal) == (route, rehearsal)
+        }
 
     async def events(self, name: str, *, after: int = 0) -> AsyncIterator[Event]:
         """Read a model's journal, oldest first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +16,9 @@ from lorry.cli.printing import (
     size,
 )
 from lorry.cli.reports import report_lines
+from lorry.cli.standing import status_lines
 from lorry.errors import ModelNotFound, ProofNoEffect, WeightsRejected
+from lorry.journal import Estimate, Reason, Stage, StageState, Status
 from lorry.model.events import Event
 from lorry.model.placement import (
     Placement,
@@ -124,6 +126,30 @@ def test_show_has_the_state_in_words_and_the_provider_s_names() -> None:
     text = "\n".join(shipped_lines(ShippedModel(MODEL, _placement(PlacementState.READY))))
     for part in ("It answers", "local/lorry-tok (ep_1)", "differs by 31.2", "/p/with.png"):
         assert part in text
+
+
+def test_show_tells_the_stages_of_a_delivery_with_the_platform_s_reasons() -> None:
+    """Each stage is a line with the platform's word, the running one with its estimate; reasons follow."""
+    begun = AT - timedelta(seconds=30)
+    stages = (
+        Stage("files", StageState.DONE, "upload", None, "2 files."),
+        Stage("deployment", StageState.RUNNING, "wait", "PROVISIONING", "Pulling the image.", begun),
+        Stage("proved"),
+    )
+    reasons = (Reason("2026-11-23T12:30:01Z", "warn", "condition.set", "No H100 is free."),)
+    lines = status_lines(Status(stages, reasons), {"wait": Estimate(60.0, 180.0, 8)}, AT)
+    assert lines == [
+        "  files       done     2 files.",
+        "  deployment  running  PROVISIONING  Pulling the image.  (usually 60 s, so about 30 s more)",
+        "  proved      ahead",
+        "",
+        "the platform says",
+        "  2026-11-23T12:30:01Z  warn   No H100 is free.",
+    ]
+    shown = shipped_lines(ShippedModel(MODEL, _placement(PlacementState.DELIVERING)), lines)
+    assert shown.index(lines[0]) < shown.index(
+        "The adapter acts: with it the picture differs by 31.2 of 255 levels on average,"
+    )
 
 
 def test_show_ends_with_the_last_error() -> None:

@@ -129,3 +129,14 @@ async def test_a_reopened_store_knows_everything(home: Path) -> None:
         assert await second.placement("tok") == PLACEMENT
         assert [replace(event, id=0) for event in await second.read("tok")] == [EVENT]
         assert await second.all("") == {"k": {"what": {"a": 1}, "result": None}}
+
+
+async def test_steps_of_all_models_are_read_together(store: Either) -> None:
+    """What began, adopted, ended and resumed steps of any model comes in order, and nothing else."""
+    told = [("upload", action) for action in ("started", "progress", "adopted", "state", "done", "failed")]
+    for place, (subject, action) in enumerate([*told, ("resume", "state")]):
+        await store.write(replace(EVENT, model=f"m{place % 2}", subject=subject, action=action))
+    assert [(event.subject, event.action) for event in await store.read_steps()] == [
+        *(("upload", action) for action in ("started", "adopted", "done", "failed")),
+        ("resume", "state"),
+    ]

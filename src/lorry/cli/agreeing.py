@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lorry.cli.progress import Steps
-    from lorry.delivery.service import Agree
+    from lorry.delivery.refusing import Agree
     from lorry.model.forecast import Price
 
 

@@ -7,10 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from lorry.errors import LorryError
+from lorry.journal import Estimate
 from lorry.model.events import Event
 from lorry.model.placement import Placement, Proof, ShippedModel
 
 _MEGABYTE = 1_000_000
+
+#: Steps that usually end within these seconds are shown without an estimate.
+_SHORT = 2.0
 
 #: Characters of a kept answer that are shown.
 _LONGEST_ANSWER = 100
@@ -27,6 +31,19 @@ def size(count: int) -> str:
     if count < _MEGABYTE:
         return f"{count / 1_000:.0f} kB"
     return f"{count / _MEGABYTE:.1f} MB"
+
+
+def eta(estimate: Estimate | None, elapsed: float) -> str:
+    """Say how much longer a step usually takes.
+
+    Args:
+        estimate: What is known of it; `None` when too little is.
+        elapsed: How long it has been going on, seconds.
+
+    Returns:
+        Nothing for a step that is unknown, or so short that the words would outlast it.
+    """
+    return "" if estimate is None or estimate.p90 < _SHORT else estimate.sentence(elapsed)
 
 
 def pairs(rows: Iterable[tuple[str, str | None]], indent: str = "  ") -> list[str]:
@@ -73,11 +90,12 @@ def model_lines(models: Sequence[ShippedModel]) -> list[str]:
     ]
 
 
-def shipped_lines(entry: ShippedModel) -> list[str]:
+def shipped_lines(entry: ShippedModel, standing: Sequence[str] = ()) -> list[str]:
     """Write everything about one model.
 
     Args:
         entry: The model and where it is.
+        standing: How far its delivery came, as lines.
     """
     model, place = entry.model, entry.placement
     lines = [model.name]
@@ -93,7 +111,7 @@ def shipped_lines(entry: ShippedModel) -> list[str]:
     step = f" (last step: {place.step})" if place.step and str(place.state) != "ready" else ""
     rows += [("route", place.route), ("state", f"{place.state}{step}: {place.state.sentence}")]
     rows += _id_rows(place)
-    lines += pairs(rows)
+    lines += [*pairs(rows), *standing]
     if place.proof:
         lines += ["", *proof_lines(place.proof)]
     if place.error:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
 
-from lorry.cli.printing import size
+from lorry.cli.printing import eta, size
+from lorry.journal import Estimate
 from lorry.model.events import Event
 
 #: Actions that are worth a permanent line of their own beneath the step they belong to.
 _NOTES = ("adopted", "retry")
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """The live line: what happens, and how much longer it usually takes; drawn anew as time goes on."""
+
+    subject: str
+    message: str
+    estimate: Estimate | None
+    elapsed: Callable[[], float]
+
+    def __rich__(self) -> Text:
+        left = eta(self.estimate, self.elapsed())
+        return Text.assemble(f"{self.subject}  ", (f"{self.message}{f'  ({left})' if left else ''}", "dim"))
 
 
 class Steps:
@@ -21,11 +40,15 @@ class Steps:
 
     Args:
         console: Where to print.
+        clock: Seconds that only go forward.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._status: Status | None = None
+        self._usual: Mapping[str, Estimate] = {}
+        self._step: tuple[str, float] | None = None  # the step that runs, and since when it is seen
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -41,12 +64,22 @@ class Steps:
         if self._status is not None:
             self._status.stop()
 
+    def expect(self, usual: Mapping[str, Estimate]) -> None:
+        """Learn how long steps usually take, to say how much longer one will.
+
+        Args:
+            usual: By the name of a step; steps that are not there are shown without it.
+        """
+        self._usual = usual
+
     def show(self, event: Event) -> None:
         """Show one event.
 
         Args:
             event: What happened.
         """
+        if self._step is None or self._step[0] != event.subject or event.action == "started":
+            self._step = (event.subject, self._clock())
         if event.action == "done":
             self._line("[green]ok[/green]  ", event)
         elif event.action == "failed":
@@ -56,7 +89,12 @@ class Steps:
         elif event.action in _NOTES:
             self._line("    ", event)
         elif self._status is not None:
-            self._status.update(f"{event.subject}  [dim]{escape(_now(event))}[/dim]")
+            self._status.update(self._live(event))
+
+    def _live(self, event: Event) -> _Now:
+        began = self._step[1] if self._step else self._clock()
+        estimate = self._usual.get(event.subject)
+        return _Now(event.subject, _message(event), estimate, lambda: self._clock() - began)
 
     def done(self, subject: str, seconds: float, message: str) -> None:
         """Show that something outside a delivery was done.
@@ -93,7 +131,7 @@ class Steps:
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
-def _now(event: Event) -> str:
+def _message(event: Event) -> str:
     sent, total = event.data.get("sent"), event.data.get("total")
     if event.action == "progress" and sent is not None and total:
         return f"{size(sent)} of {size(total)} ({100 * sent // total} %)"

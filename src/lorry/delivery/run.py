@@ -201,6 +201,8 @@ async def _ended_well(step: Step, run: Run, progress: Progress, outcome: Done) -
     began = datetime.fromisoformat(progress.began)
     at = run.world.now()
     data = {**outcome.data, "route": run.place.route}
+    if run.place.rehearsal:  # its times say nothing about the platform's
+        data["rehearsal"] = True
     await run.tell(step_done(run.model.name, run.source, step.name, outcome.message, at, began, data))
 
 

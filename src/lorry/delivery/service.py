@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from lorry.delivery.lock import hold_home
 from lorry.delivery.place import Place, Places
 from lorry.delivery.policy import Course, Policy, course
 from lorry.delivery.ports import Intents, Journal, Now, Records
+from lorry.delivery.refusing import Agree, name_taken, nothing_to_resume, require_agreement
 from lorry.delivery.routes import plan_of
 from lorry.delivery.run import Run, Values, World
 from lorry.delivery.seen import Eyes, Seen, look_at
@@ -23,8 +24,6 @@ from lorry.errors import (
     DeliveryError,
     ModelNotFound,
     NameTaken,
-    NothingToResume,
-    PriceNotAccepted,
     error_from,
 )
 from lorry.model.events import Event
@@ -32,9 +31,6 @@ from lorry.model.forecast import Price
 from lorry.model.names import parse_name
 from lorry.model.options import Wish
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
-
-#: Asked before anything is made that bills; gives whether to go on.
-Agree = Callable[[Price], Awaitable[bool]]
 
 
 class Deliveries:
@@ -137,13 +133,13 @@ class Deliveries:
             model = await self._known(name)
             placement = await self._world.records.placement(name)
             if placement and placement.state is PlacementState.RETIRING:
-                raise _nothing_to_resume(placement)
+                raise nothing_to_resume(placement)
             wish = _wish_of(placement)
             place = await self._world.places.place(wish.route, rehearsal=wish.rehearsal)
             if placement and placement.state is PlacementState.READY:
                 run = self._run_of(model, place, wish)
                 if await plan_of(place.route, model.kind).serves(run):
-                    raise _nothing_to_resume(placement)
+                    raise nothing_to_resume(placement)
                 await run.note("resume", "state", f"The platform does not run {name} any more.")
             if placement and placement.state is PlacementState.DELIVERING:
                 task = await self._go_on(model, placement, place)
@@ -178,7 +174,7 @@ class Deliveries:
         placement = await self._world.records.placement(name)
         match course(known, placement, seen.model.digest):
             case Course.TAKEN | Course.BEING_REMOVED as taken:
-                raise _name_taken(name, taken)
+                raise name_taken(name, taken)
             case Course.NOTHING_TO_DO:
                 self._require_same(placement, wish)
                 run = self._run_of(seen.model, place, wish)
@@ -219,7 +215,7 @@ class Deliveries:
         # Says that nobody answers, or that a key is wrong, before anything is made anywhere.
         plan = plan_of(place.route, seen.model.kind)
         price = await plan.begin(self._run_of(seen.model, place, wish))
-        await _require_agreement(price, agree)
+        await require_agreement(price, agree)
         name = seen.model.name
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
         await self._world.records.save_model(seen.model)
@@ -318,26 +314,6 @@ class Deliveries:
         return self._turns.setdefault(name, asyncio.Lock())
 
 
-def _nothing_to_resume(placement: Placement) -> NothingToResume:
-    name = placement.model
-    retiring = placement.state is PlacementState.RETIRING
-    return NothingToResume(
-        f"{name} has no unfinished delivery. {placement.state.sentence}",
-        fix=f"Run `lorry {'retire' if retiring else 'show'} {name}`.",
-        evidence={"model": name, "state": str(placement.state)},
-    )
-
-
-def _name_taken(name: str, why: Course) -> NameTaken:
-    if why is Course.BEING_REMOVED:
-        message = f"{name} is being removed."
-        fix = f"Run `lorry retire {name}` to finish that, then ship it again."
-    else:
-        message = f"{name} is the name of a model with other weights."
-        fix = f"Choose another `--name`, or run `lorry retire {name}` first."
-    return NameTaken(message, fix=fix, evidence={"model": name})
-
-
 def _wish_of(placement: Placement | None) -> Wish:
     return Wish(placement.route, placement.rehearsal, placement.options) if placement else Wish()
 
@@ -349,16 +325,6 @@ def _as_values(wish: Wish) -> Values:
 async def _agreed_before(_: Price) -> bool:
     """Agree to what was agreed to when the model was shipped first."""
     return True
-
-
-async def _require_agreement(price: Price | None, agree: Agree | None) -> None:
-    if price is None or price.cents == 0 or (agree is not None and await agree(price)):
-        return
-    note = f" ({price.note})" if price.note else ""
-    raise PriceNotAccepted(
-        f"This starts something that bills: {price.sentence}{note}.",
-        evidence={"cents": price.cents, "per": price.per, "source": price.source},
-    )
 
 
 def _deaf(_: Event) -> None:

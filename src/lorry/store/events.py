@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.model.events import Event
 from lorry.store.faults import translated
 from lorry.store.tables import EVENTS
+
+#: Entries that `read_steps` goes back: some 500 deliveries, which are read in a few hundredths of a second.
+_NEWEST = 10_000
 
 
 class StoredJournal:
@@ -32,6 +36,17 @@ class StoredJournal:
     async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
         """Read a model's events with an id above `after`, oldest first."""
         query = select(EVENTS).where(EVENTS.c.model == model, EVENTS.c.id > after).order_by(EVENTS.c.id)
+        return await self._events(query)
+
+    async def read_steps(self) -> tuple[Event, ...]:
+        """Read what began, adopted, ended and resumed steps of all models, oldest first; the newest of it."""
+        tells = or_(
+            EVENTS.c.action.in_(("started", "adopted", "done", "failed")), EVENTS.c.subject == "resume"
+        )
+        query = select(EVENTS).where(tells).order_by(EVENTS.c.id.desc()).limit(_NEWEST)
+        return (await self._events(query))[::-1]
+
+    async def _events(self, query: Select[Any]) -> tuple[Event, ...]:
         with translated(self._file):
             async with self._engine.connect() as connection:
                 await connection.execution_options(reads=True)

@@ -21,6 +21,9 @@ def resume(name: str, /, *, common: Common = Common()) -> None:  # noqa: B008 - 
     async def deliver() -> Placement:
         with Steps(common.steps_console()) as steps:
             async with Lorry(common.settings(), listen=steps.show) as lorry:
+                place = (await lorry.show(name)).placement
+                if place is not None:
+                    steps.expect(await lorry.estimates(place.route, rehearse=place.rehearsal))
                 return await lorry.resume(name)
 
     tell_ready(asyncio.run(deliver()), common)

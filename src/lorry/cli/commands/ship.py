@@ -57,6 +57,7 @@ def _deliver(
     async def deliver() -> Placement:
         with Steps(common.steps_console()) as steps:
             async with Lorry(common.settings(), listen=steps.show) as lorry:
+                steps.expect(await lorry.estimates(route or "local", rehearse=going.rehearse))
                 return await lorry.ship(
                     source,
                     name,

@@ -52,6 +52,11 @@ class MemoryStore:
         """Read a model's events with an id above `after`, oldest first."""
         return tuple(event for event in self._events if event.model == model and event.id > after)
 
+    async def read_steps(self) -> tuple[Event, ...]:
+        """Read what began, adopted, ended and resumed steps of all models, oldest first."""
+        actions = ("started", "adopted", "done", "failed")
+        return tuple(event for event in self._events if event.action in actions or event.subject == "resume")
+
     async def open(self, key: str, what: Mapping[str, Any]) -> None:
         """Write an intent; the same key again replaces what was meant."""
         self._intents[key] = {"what": dict(what), "result": None}

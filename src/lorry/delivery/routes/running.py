@@ -16,7 +16,7 @@ from lorry.delivery.ports import (
 )
 from lorry.delivery.routes.common import bare, known, says
 from lorry.delivery.run import Done, Pending, Run
-from lorry.errors import DeploymentFailed, LorryError, NoCapacity, NotThere
+from lorry.errors import DeploymentFailed, LorryError, NoCapacity, NotThere, PlatformError
 
 _UNDER_WAY = (DeploymentState.STARTING, DeploymentState.READY, DeploymentState.DEGRADED)
 
@@ -127,14 +127,17 @@ async def wait_until_ready(run: Run) -> Done | Pending:
 
 
 async def tell_events(run: Run, endpoint: str, deployment: str) -> tuple[HostedEvent, ...]:
-    """Write what the platform says happened into the journal, each event once."""
+    """Write what the platform says happened into the journal, each event once.
+
+    They explain and decide nothing, so a platform that does not tell them does not end a delivery.
+    """
+    try:
+        happened = await run.platform.endpoints.events(endpoint)
+    except PlatformError:
+        return ()
     told = await run.world.journal.read(run.model.name)
     known_ids = {event.data.get("id") for event in told if event.action == "platform"}
-    events = [
-        event
-        for event in await run.platform.endpoints.events(endpoint)
-        if event.deployment in (None, deployment)
-    ]
+    events = [event for event in happened if event.deployment in (None, deployment)]
     for event in events:
         if event.id not in known_ids:
             data = {"id": event.id, "kind": event.kind, "level": event.level, "at": event.at}
