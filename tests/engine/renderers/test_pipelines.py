@@ -46,14 +46,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline = StableDiffusionPipeline(
             vae=AutoencoderKL(
                 block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-                up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4, sample_size=16,
+                up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4,
+                sample_size=16,
             ),
             text_encoder=CLIPTextModel(text),
             tokenizer=_tokenizer(root / "words"),
             unet=UNet2DConditionModel(
                 block_out_channels=(8, 16), layers_per_block=1, sample_size=8, norm_num_groups=4,
                 down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=16, attention_head_dim=4,
+                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=16,
+                attention_head_dim=4,
             ),
             scheduler=DDIMScheduler(),
             safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
@@ -78,7 +80,7 @@ def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_lora_acts_by_its_scale_and_only_where_it_is_used(base: Path, lora: Path) -> None:
-    """Its layers are counted; with it another picture, at scale 0 and without it the base's own, each time."""
+    """Its layers are counted; with it another picture, at scale 0 and without it the base's own."""
     bench = PipelineBench("tiny/base", base)
     assert bench.load("d" * 64, lora) == bench.load("d" * 64, lora) > 0
 
