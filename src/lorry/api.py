@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lorry.delivery.ports import Journal
+from lorry.delivery.ports import Journal, Platform
 from lorry.delivery.refusing import Agree
 from lorry.errors import ModelNotFound
 from lorry.journal import Estimate, Status
@@ -169,6 +169,18 @@ class Lorry:
     def _wish(self, route: str, rehearse: bool | None, options: ShipOptions) -> Wish:
         rehearsal = self._house.settings.rehearse if rehearse is None else rehearse
         return Wish(route, rehearsal and route != "local", options)
+
+    async def platform(self, *, rehearse: bool | None = None) -> Platform:
+        """Connect to Together, or to the embedded engine in its place; its ports are what the routes use.
+
+        Args:
+            rehearse: Whether the embedded engine plays the platform; as set when omitted.
+
+        Raises:
+            KeyMissing: Together's key is not set.
+        """
+        embedded = self._house.settings.rehearse if rehearse is None else rehearse
+        return await self._house.platform(embedded=embedded)
 
     async def resume(self, name: str) -> Placement:
         """Go on with a delivery that was interrupted.

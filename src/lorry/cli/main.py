@@ -33,6 +33,7 @@ COMMANDS = {
     "events": "Show what happened in a model's life.",
     "retire": "Remove a model from its platform, all of it.",
     "engine": "Run the embedded platform.",
+    "container": "Run Lorry's worker on a dedicated container, and give it jobs.",
     "doctor": "Say what this machine has, and what Together really offers.",
 }
 

@@ -20,6 +20,7 @@ from lorry.delivery.ports import (
     LegacyEndpoint,
     LegacyHardware,
     LegacyState,
+    QueueCounts,
 )
 from lorry.errors import Conflict, V1Closed
 
@@ -106,7 +107,8 @@ class MemoryQueue:
                 row["state"] = "done"
             scale = sum(use["scale"] for use in row["payload"].get("loras", []))
             picture = flat_png(100 + round(self.ground.effect * scale))
-            return Job(job, JobState(row["state"]), {"images": [base64.b64encode(picture).decode()]})
+            rows = [{"b64_json": base64.b64encode(picture).decode()}] * int(row["payload"].get("n", 1))
+            return Job(job, JobState(row["state"]), {"images": rows})
 
         return await self.ground.meet("queue.look", act)
 
@@ -120,6 +122,17 @@ class MemoryQueue:
             row["state"] = "canceled"
 
         await self.ground.meet("queue.cancel", act)
+
+    async def metrics(self, container: str) -> QueueCounts:
+        """Count jobs."""
+
+        def act() -> QueueCounts:
+            mine = [row for row in self.ground.things["jobs"].values() if row["container"] == container]
+            waiting = sum(row.get("state") == "pending" for row in mine)
+            running = sum(row.get("state") == "running" for row in mine)
+            return QueueCounts(running, waiting, len(mine))
+
+        return await self.ground.meet("queue.metrics", act)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +181,9 @@ class MemoryLegacy:
 
     async def hardware(self, model: str) -> tuple[LegacyHardware, ...]:
         """Offer one."""
-        return await self.ground.meet("legacy.hardware", lambda: (LegacyHardware("1x_cpu", 0.0, True),))
+        return await self.ground.meet(
+            "legacy.hardware", lambda: (LegacyHardware("1x_cpu", self.ground.cents, True),)
+        )
 
     async def find(self, label: str) -> LegacyEndpoint | None:
         """Find an endpoint by its display name."""
@@ -234,5 +249,7 @@ class MemoryLegacy:
 def _legacy(id_: str, row: Mapping[str, Any], looks: int) -> LegacyEndpoint:
     ready = row.get("looks", 0) > looks
     state = LegacyState.READY if ready else LegacyState.STARTING
-    said = "STARTED" if ready else "STARTING"
+    if row.get("stopped"):
+        state = LegacyState.STOPPED
+    said = "STARTED" if state is LegacyState.READY else str(state).upper()
     return LegacyEndpoint(id_, f"{SLUG}/{row['name']}", row["name"], row.get("model", ""), state, said)

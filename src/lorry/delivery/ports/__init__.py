@@ -28,6 +28,7 @@ from lorry.delivery.ports.containers import (
     LegacyHardware,
     LegacyState,
     Queue,
+    QueueCounts,
 )
 from lorry.delivery.ports.hosting import (
     AdapterMode,
@@ -102,6 +103,7 @@ __all__ = [
     "Published",
     "Publisher",
     "Queue",
+    "QueueCounts",
     "Records",
     "Registry",
     "Revision",

@@ -30,6 +30,7 @@ class ContainerOrder:
         environment: Variables that are set in it.
         min_replicas: That always run, and bill.
         max_replicas: At most.
+        volumes: Where each volume (by name) is mounted.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ContainerOrder:
     environment: Mapping[str, str] = field(default_factory=dict)
     min_replicas: int = 1
     max_replicas: int = 1
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,15 @@ class Job:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Jobs of one queue: those at work, those that wait, and all that it knows."""
+
+    running: int
+    waiting: int
+    total: int
+
+
 class Containers(Protocol):
     """Dedicated containers."""
 
@@ -102,6 +113,9 @@ class Queue(Protocol):
 
     async def cancel(self, container: str, job: str) -> None:
         """Take a job that no worker has begun out of the queue. Raises Conflict when one has."""
+
+    async def metrics(self, container: str) -> QueueCounts:
+        """Count the jobs of a container (by name)."""
 
 
 class LegacyState(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from together import omit
 from together.types.beta import Deployment
 
 from lorry.delivery.ports import Container, ContainerOrder, ContainerState
@@ -55,6 +56,7 @@ class TogetherContainers:
                 environment_variables=[
                     {"name": name, "value": value} for name, value in order.environment.items()
                 ],
+                volumes=[{"name": name, "mount_path": path} for name, path in order.volumes.items()] or omit,
                 # One job for each worker, and a little: the platform's own default target (dossier 4.1).
                 autoscaling={"metric": "QueueBacklogPerWorker", "model": order.name, "target": 1.01},
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from together.types.beta.jig import QueueRetrieveResponse
+from together.types.beta.jig import QueueMetricsResponse, QueueRetrieveResponse
 
-from lorry.delivery.ports import Job, JobState
+from lorry.delivery.ports import Job, JobState, QueueCounts
 from lorry.errors import Conflict
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.fields import text
@@ -63,6 +63,18 @@ class TogetherQueue:
                 f"The job {job} is {answer.status} and can't be canceled any more.",
                 evidence={"job": job, "status": answer.status},
             )
+
+    async def metrics(self, container: str) -> QueueCounts:
+        """Count the jobs of a container (by name)."""
+        doing = f"count the jobs of {container}"
+        with self._at.faults.translated(doing):
+            found = await self._at.client.beta.jig.queue.metrics(model=container)
+        return self._at.read(doing, _counts, found)
+
+
+def _counts(found: QueueMetricsResponse) -> QueueCounts:
+    running, waiting, total = found.messages_running, found.messages_waiting, found.total_jobs
+    return QueueCounts(int(running or 0), int(waiting or 0), int(total or 0))
 
 
 def _job(found: QueueRetrieveResponse) -> Job:
