@@ -44,12 +44,14 @@ class Fault:
         error: What it raises.
         acts: Whether the call takes effect all the same.
         times: How often, from the first call on.
+        spared: Calls that come before the first that meets it.
     """
 
     verb: str
     error: PlatformError
     acts: bool = False
     times: int = 1
+    spared: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Ground:
         slots: Adapters that a deployment takes.
         silent: Bases that do not answer without an endpoint.
         closed: Whether the first version makes no endpoints.
+        cents: Price of an hour of the first version's hardware, US cents.
         events: What the platform says happened to every endpoint.
         effect: By how many 8-bit levels an adapter changes a picture.
         noise: By how many 8-bit levels two draws of one order differ.
@@ -86,6 +89,7 @@ class Ground:
     slots: int = 2
     silent: tuple[str, ...] = ()
     closed: bool = False
+    cents: float = 0.0
     events: tuple[HostedEvent, ...] = ()
     effect: int = 40
     noise: int = 0
@@ -113,6 +117,9 @@ class Ground:
         """Make a call: note it, meet its fault, act, keep."""
         self.calls.append(verb)
         fault = next((fault for fault in self.faults if fault.verb == verb and fault.times > 0), None)
+        if fault is not None and fault.spared > 0:
+            fault.spared -= 1
+            fault = None
         if fault is not None:
             fault.times -= 1
             if not fault.acts:

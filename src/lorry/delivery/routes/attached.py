@@ -29,7 +29,7 @@ from lorry.delivery.routes.common import (
 )
 from lorry.delivery.routes.ending import ready_step
 from lorry.delivery.routes.files import registry_steps
-from lorry.delivery.routes.forecasts import forecast_attachment
+from lorry.delivery.routes.forecasts import forecast_attachment, no_host
 from lorry.delivery.routes.removing import Removal, removal_steps, stop_what_bills
 from lorry.delivery.routes.running import (
     Home,
@@ -40,7 +40,7 @@ from lorry.delivery.routes.running import (
     wait_until_ready,
 )
 from lorry.delivery.run import Done, Pending, Run, Step
-from lorry.errors import DeploymentFailed, ModelUnavailable, NotThere, RequestRefused, SlotsFull
+from lorry.errors import DeploymentFailed, ModelUnavailable, NotThere, SlotsFull
 from lorry.model.forecast import Forecast, Price
 
 _TAKES_ADAPTERS = (AdapterMode.DYNAMIC, AdapterMode.FIXED)
@@ -86,10 +86,11 @@ async def _order(run: Run) -> DeploymentOrder:
 
 
 async def _begin(run: Run) -> Price | None:
-    if run.options.endpoint is not None:
-        await _given(run, run.options.endpoint)
-        return None
     base, configuration = await configuration_of(run, Purpose.ATTACH)
+    if run.options.endpoint is not None:
+        if await _host(run, base, await _given(run, run.options.endpoint)) is None:
+            raise no_host(run.options.endpoint, base)
+        return None
     found = await run.platform.endpoints.find(home_of(run).name)
     running = found and await _host(run, base, found)
     return None if running else price_of(configuration, run)
@@ -123,11 +124,7 @@ async def _deploy(run: Run) -> Done | Pending:
     if found is not None:
         return Done(f"{found.name} takes adapters and is {found.state}.", ids={"deployment": found.id})
     if run.options.endpoint is not None:
-        raise RequestRefused(
-            f"{run.options.endpoint} has no running deployment of {base.name} that takes adapters.",
-            fix="Deploy the base there with adapter mode dynamic, or leave `--endpoint` out.",
-            evidence={"endpoint": run.options.endpoint, "base": base.name},
-        )
+        raise no_host(run.options.endpoint, base)
     made = await make_deployment(run, home_of(run), "deploy")
     if isinstance(made, Pending):
         return made
@@ -202,10 +199,12 @@ async def _full(run: Run, endpoint: str, deployment: str, error: SlotsFull) -> S
             names[placement.ids.model] = model.name
     holders = [names.get(each.model, each.model) for each in attached]
     ours = [names[each.model] for each in attached if each.model in names]
-    fix = f"Run `lorry retire {ours[0]}` if it is not used, or ship with `--evict` to replace the oldest."
+    fix = None
+    if ours:
+        fix = f"Run `lorry retire {ours[0]}` if it is not used, or ship with `--evict` to replace the oldest."
     return SlotsFull(
         f"The deployment has no place for another adapter; it holds {', '.join(holders)}.",
-        fix=fix if ours else None,
+        fix=fix,
         evidence={"adapters": holders, "oldest": holders[0] if holders else None, **error.evidence},
     )
 

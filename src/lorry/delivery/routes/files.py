@@ -73,7 +73,9 @@ async def register(run: Run) -> Done:
     )
     hosted = await run.create(creation, "register")
     of = f", a variant of {base.name}" if base.name != run.model.base else ""
-    return Done(f"It is {hosted.name} there{of}.", ids={"model": hosted.id, "adapter_name": hosted.name})
+    # What an earlier delivery had the platform fetch is no job of this one; `_job` adopts it where it can.
+    ids = {"model": hosted.id, "adapter_name": hosted.name, "job": None}
+    return Done(f"It is {hosted.name} there{of}.", ids=ids)
 
 
 async def upload(run: Run) -> Done:
@@ -130,10 +132,15 @@ async def _job(run: Run, model: str) -> Import:
     registry, address = run.platform.registry, _source(run, (await run.placement()).ids.hub_repo)
 
     async def find() -> Import | None:
-        """Find the newest job that has not failed; a failed one of an earlier delivery is tried anew."""
-        tried = (await run.placement()).ids.job
+        """Find this delivery's job, or an earlier one that still runs or left files that can be used."""
+        mine = (await run.placement()).ids.job
         jobs = await registry.imports(model)
-        return next((job for job in jobs if job.state is not ImportState.FAILED or job.id == tried), None)
+        for job in jobs:
+            if job.id == mine or job.state is ImportState.RUNNING:
+                return job
+            if job.state is ImportState.DONE and await _usable(run, model) is not None:
+                return job
+        return None
 
     found = await find()
     if found is not None:

@@ -18,7 +18,7 @@ from lorry.delivery.routes.common import bare, base_of, mark, price_of
 from lorry.delivery.routes.files import publishes
 from lorry.delivery.routes.running import scaling_of
 from lorry.delivery.run import Run
-from lorry.errors import LorryError
+from lorry.errors import LorryError, RequestRefused
 from lorry.model.forecast import Forecast, Obstacle, Price
 
 
@@ -94,6 +94,10 @@ async def forecast_attachment(
     await forecast_files(draft)
     address = await _endpoint(draft, run.options.endpoint or endpoint)
     there = await host(base, address) if address is not None else None
+    if there is None and run.options.endpoint is not None:
+        if address is not None:  # otherwise it is told already
+            draft.refused(no_host(run.options.endpoint, base))
+        return draft.done()
     if there is None:
         await _own_deployment(draft, base, configuration, address, bare(endpoint))
         draft.price = price_of(configuration, run)
@@ -106,6 +110,20 @@ async def forecast_attachment(
         draft.price = Price(0.0, "replica-hour", "it runs and bills already, and is shared")
     draft.creates.append("the adapter on that deployment")
     return draft.done()
+
+
+def no_host(endpoint: str, base: HostedBase) -> RequestRefused:
+    """Say that the user's endpoint can't take an adapter.
+
+    Args:
+        endpoint: Its name.
+        base: The base that the adapter needs.
+    """
+    return RequestRefused(
+        f"{endpoint} has no running deployment of {base.name} that takes adapters.",
+        fix="Deploy the base there with adapter mode dynamic, or leave `--endpoint` out.",
+        evidence={"endpoint": endpoint, "base": base.name},
+    )
 
 
 async def _base(draft: Draft, purpose: Purpose) -> tuple[HostedBase, Configuration] | None:

@@ -17,6 +17,7 @@ from lorry.errors import DeploymentFailed, ImportFailed, LorryError, NoCapacity
 from lorry.model.forecast import Forecast, Obstacle, Price
 
 _CLOSED = "Together refuses new endpoints of its first version (403), and all of it ends with 2026."
+_UNDER_WAY = (LegacyState.STARTING, LegacyState.READY)
 _INSTEAD = "Use `--route together-attached` or `--route together-merged`."
 
 
@@ -61,11 +62,13 @@ async def _price(run: Run) -> Price:
 async def _upload(run: Run) -> Done:
     source = await _source(run)
     legacy, adapter = run.platform.legacy, run.model.kind == "text-lora"
-    tried = (await run.placement()).ids.job
+    before = await legacy.find_job(run.name)
+    failed = before.id if before and before.state is ImportState.FAILED else None
 
     async def find() -> Import | None:
+        """Find the newest job; one that failed before this delivery is tried anew."""
         found = await legacy.find_job(run.name)
-        return None if found and found.state is ImportState.FAILED and found.id == tried else found
+        return None if found and found.id == failed else found
 
     creation = Creation(
         key=run.key("job"),
@@ -102,9 +105,15 @@ async def _job(run: Run) -> Done | Pending:
     return Done("The platform has the files.", ids={"adapter_name": job.model}, data={"said": job.said})
 
 
-async def _endpoint(run: Run) -> Done:
+async def _endpoint(run: Run) -> Done | Pending:
     ids = (await run.placement()).ids
     legacy, model = run.platform.legacy, known(ids.adapter_name, "model")
+    over = await legacy.find(run.name)
+    if over is not None and over.model == model and over.state not in _UNDER_WAY:
+        # Stopped for want of requests, or failed: v1 bills nothing for it, and a new one is a clean start.
+        if over.state is not LegacyState.STOPPING:
+            await legacy.delete(over.id)
+        return Pending("A stopped endpoint of an earlier delivery is cleared away.", said=over.said)
     hardware = await _hardware(run, model)
     creation = Creation(
         key=run.key("endpoint"),
@@ -157,7 +166,7 @@ async def _present(run: Run) -> LegacyEndpoint | None:
 
 async def _serves(run: Run) -> bool:
     found = await _present(run)
-    return found is not None and found.state in (LegacyState.STARTING, LegacyState.READY)
+    return found is not None and found.state in _UNDER_WAY
 
 
 async def _delete_endpoint(run: Run) -> Done:
@@ -182,5 +191,25 @@ async def _forecast(run: Run) -> Forecast:
         draft.refused(error)
     if not run.place.rehearsal:
         draft.obstacles.append(Obstacle("v1_closed", _CLOSED, _INSTEAD))
-    draft.creates += [f"the model {run.name}, by an upload job", f"the endpoint {run.name}"]
+    if _publishes(run):
+        kind = "public" if run.options.public else "private"
+        draft.creates.append(f"the {kind} repository {run.name} on the Hub")
+    try:
+        await _forecast_things(draft)
+    except LorryError as error:
+        draft.refused(error)
     return draft.done()
+
+
+async def _forecast_things(draft: Draft) -> None:
+    run, legacy = draft.run, draft.run.platform.legacy
+    draft.asked += ["jobs", "endpoints"]
+    job, endpoint = await legacy.find_job(run.name), await legacy.find(run.name)
+    if job is not None and job.state is not ImportState.FAILED:
+        draft.finds.append(f"the model {job.model}, by the upload job {job.id}")
+    else:
+        draft.creates.append(f"the model {run.name}, by an upload job")
+    if endpoint is not None and endpoint.state in _UNDER_WAY:
+        draft.finds.append(f"the endpoint {endpoint.name}, {endpoint.state}")
+    else:
+        draft.creates.append(f"the endpoint {run.name}")
