@@ -30,7 +30,8 @@ def test_a_container_from_its_files_to_a_picture(terminal: Terminal, tmp_path: P
     assert seen["state"] == "done"
     with Image.open(picture) as drawn:
         assert drawn.size == (128, 128)
-    assert terminal.data("container", "status", "worker-box", R)["jobs"]["total"] == 1
+    jobs = terminal.data("container", "status", "worker-box", R)["jobs"]
+    assert (jobs["running"], jobs["waiting"]) == (0, 0)
     assert any(job in line for line in terminal.data("container", "logs", "worker-box", R)["lines"])
     terminal.ok("container", "destroy", "worker-box", R)
     gone = terminal.run("container", "status", "worker-box", R)

@@ -149,7 +149,7 @@ def status(
         **values_of(found),
         "jobs": {"running": counts.running, "waiting": counts.waiting, "total": counts.total},
     }
-    jobs = f"{counts.running} at work, {counts.waiting} waiting, {counts.total} in all"
+    jobs = f"{counts.running} at work, {counts.waiting} waiting"
     common.out(data, [*lines_of(found), f"  jobs     {jobs}"])
 
 
