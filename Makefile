@@ -9,6 +9,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # bring gigabytes of CUDA packages, depending on where your pip looks; CONTRIBUTING.md says how to get the CPU build.
 TORCH  ?= torch==2.13.0
 
+# The last official client that speaks the first version of Together's API, in a folder of its own: only the tests of
+# that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
+SDK_V1 ?= together==2.42.0
+
 .PHONY: demo text test lint types docs bench fuzz check clean
 
 demo: $(VENV)/.installed
@@ -62,6 +66,7 @@ $(VENV)/.installed-text: $(VENV)/.installed
 $(VENV)/.installed-dev: $(VENV)/.installed-text
 	@echo "Installing the test tools and the reference renderer (diffusers) into $(VENV)."
 	@$(PIP) install -qq --constraint constraints.txt --editable '.[dev,diffusers]'
+	@rm -rf $(VENV)/sdk-v1 && $(PIP) install -qq --no-deps --target $(VENV)/sdk-v1 $(SDK_V1)
 	@touch $@
 
 clean:
