@@ -24,13 +24,14 @@ from together import (
 from lorry.engine.hub.storage import Storage, stored
 from lorry.engine.pace import Pace
 from lorry.engine.testing import RunningEngine, running_engine
+from tests.engine.strict import strict_client
 
 TOKEN = "write-only"  # noqa: S105  # any text is one here
 BASE = "lorry/flux-icons-64"
 
 
 def client_of(engine: RunningEngine, key: str = "any") -> Together:
-    return Together(base_url=engine.url, api_key=key, project_id=engine.project, max_retries=0)
+    return strict_client(engine.url, engine.project, key)
 
 
 def upload(client: Together, model: str, folder: Path) -> str:

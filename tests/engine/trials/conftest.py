@@ -13,6 +13,7 @@ from together import Together
 from lorry.engine.pace import Pace
 from lorry.engine.testing import RunningEngine, running_engine
 from tests.engine.samples import WORDS
+from tests.engine.strict import strict_client
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Pair:
 
 def paired(engine: RunningEngine) -> Pair:
     """Make the pair."""
-    client = Together(base_url=engine.url, api_key="any", project_id=engine.project, max_retries=0)
+    client = strict_client(engine.url, engine.project)
     endpoint = client.endpoints.create(name="words")
     pair = Pair(engine, client, endpoint.id, endpoint.name, "", "")
     one, two = pair.deploy("one"), pair.deploy("two")

@@ -75,7 +75,7 @@ class AbExperiments:
             members = self._members(owner, body.members, apart_from=None)
             now = stamp(self._works.clock.now())
             record = self._trials.experiments.put(
-                AbRecord(new_id("ab"), owner.id, body.name, members, new_etag(), now, now, body.description)
+                AbRecord(new_id("abx"), owner.id, body.name, members, new_etag(), now, now, body.description)
             )
             self._note(record, f"The A/B experiment {record.name} began.")
         return _answer(record)

@@ -84,7 +84,7 @@ class Rollouts:
             self._pair(owner, body)
             now = stamp(self._works.clock.now())
             record = RolloutRecord(
-                id=new_id("ro"),
+                id=new_id("rol"),
                 endpoint_id=owner.id,
                 source=body.source_deployment_id,
                 target=body.target_deployment_id,

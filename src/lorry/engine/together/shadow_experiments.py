@@ -97,7 +97,7 @@ class ShadowExperiments:
             now = self._now()
             record = self._trials.shadows.put(
                 ShadowRecord(
-                    new_id("shx"), owner.id, body.name, body.source, new_etag(), now, now, body.description
+                    new_id("exp"), owner.id, body.name, body.source, new_etag(), now, now, body.description
                 )
             )
             for target in body.targets:
