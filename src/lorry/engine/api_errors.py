@@ -131,7 +131,7 @@ def install(app: FastAPI) -> None:
 
     async def malformed(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        message, param = _first_problem(error)
+        message, param = _problems(error)
         return _answer(request, 400, message, Rpc.INVALID_ARGUMENT, "invalid_request", param)
 
     async def http(request: Request, error: Exception) -> JSONResponse:
@@ -164,12 +164,14 @@ def _status_of(error: LorryError) -> int:
     return 500
 
 
-def _first_problem(error: RequestValidationError) -> tuple[str, str | None]:
-    problem = error.errors()[0]
-    where = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
-    param = ".".join(where) or None
-    text = str(problem["msg"])
-    return (f"{param}: {text}." if param else f"The body can't be read: {text}."), param
+def _problems(error: RequestValidationError) -> tuple[str, str | None]:
+    """Put everything that is wrong with a request into one sentence, and name the first parameter of it."""
+    said, first = [], None
+    for problem in error.errors():
+        param = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path"))
+        first = first or param or None
+        said.append(f"{param}: {problem['msg']}" if param else f"The body can't be read: {problem['msg']}")
+    return f"{'; '.join(dict.fromkeys(said))}.", first
 
 
 def body_of(

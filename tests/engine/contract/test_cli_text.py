@@ -36,7 +36,7 @@ def said(engine: RunningEngine, model: str) -> str | None:
 
 
 def test_an_attached_adapter_and_its_end(engine: RunningEngine, tg: Tg) -> None:  # noqa: F811
-    """Deploying with --attach-adapter makes the base's deployment and attaches; rm takes the adapter off again."""
+    """Deploying with --attach-adapter makes the base's deployment and attaches; rm takes it off again."""
     model = uploaded(tg)
     assert len(tg.json("models", "configs", WORDS.name)["data"]) == 2
     told = tg(
