@@ -17,6 +17,7 @@ from lorry.errors import DeploymentFailed, ImportFailed, LorryError, NoCapacity
 from lorry.model.forecast import Forecast, Obstacle, Price
 
 _CLOSED = "Together refuses new endpoints of its first version (403), and all of it ends with 2026."
+_UNLESS = "The embedded engine refuses them as Together does, unless it was started with `lorry engine --v1`."
 _UNDER_WAY = (LegacyState.STARTING, LegacyState.READY)
 _INSTEAD = "Use `--route together-attached` or `--route together-merged`."
 
@@ -189,8 +190,9 @@ async def _forecast(run: Run) -> Forecast:
         draft.price = await _price(run)
     except LorryError as error:
         draft.refused(error)
-    if not run.place.rehearsal:
-        draft.obstacles.append(Obstacle("v1_closed", _CLOSED, _INSTEAD))
+    # Nothing can be asked that tells: the first version has no dry run, and refuses only what is created.
+    played = run.place.rehearsal
+    draft.obstacles.append(Obstacle("v1_closed", _UNLESS if played else _CLOSED, _INSTEAD))
     if _publishes(run):
         kind = "public" if run.options.public else "private"
         draft.creates.append(f"the {kind} repository {run.name} on the Hub")
