@@ -24,6 +24,8 @@ def test_an_ab_experiment_shares_the_control_s_traffic(pair: Pair) -> None:
     """Both members answer, each user goes to the same one, and at its end the control has all of it."""
     experiments = pair.client.endpoints.ab_experiments
     made = experiments.create(pair.endpoint, name="colour", members=halves(pair))
+    rows = pair.client.endpoints.retrieve(pair.endpoint).deployments
+    assert {row.id: row.estimated_effective_traffic_share for row in rows} == {pair.one: 0.5, pair.two: 0.5}
     pair.ask(40)
     one, two = pair.answered(pair.one), pair.answered(pair.two)
     assert (one + two, one > 5, two > 5) == (40, True, True)
@@ -78,6 +80,8 @@ def test_a_shadow_gets_copies_and_answers_nobody(pair: Pair) -> None:
     """The primary answers every request; the shadow has answered as many in the end."""
     made = shadowed(pair, 1.0)
     assert made.state == "SHADOW_EXPERIMENT_STATE_ACTIVE"
+    listening = pair.client.endpoints.deployments.retrieve(pair.two, endpoint_id=pair.endpoint)
+    assert listening.traffic_mode == "TRAFFIC_MODE_SHADOW"
     asked = 0
     while pair.answered(pair.two) < 3 and asked < 200:
         pair.ask(1, start=asked)

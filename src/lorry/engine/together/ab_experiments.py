@@ -17,11 +17,10 @@ from lorry.engine.together.events import Events
 from lorry.engine.together.identity import PROJECT_ID
 from lorry.engine.together.lifecycle import new_etag
 from lorry.engine.together.records import EndpointRecord, Shelves
-from lorry.engine.together.trial_records import AbRecord, TrialShelves
+from lorry.engine.together.trial_records import CONTROL, AbRecord, TrialShelves
 from lorry.engine.together.wire import Body, UpdateMask, project_router
 from lorry.engine.works import Works
 
-CONTROL = "AB_EXPERIMENT_MEMBER_ROLE_CONTROL"
 _ROLES = (CONTROL, "AB_EXPERIMENT_MEMBER_ROLE_VARIANT")
 #: Members of one experiment (types/endpoints/ab_experiment.py).
 _FEWEST, _MOST = 2, 20

@@ -262,7 +262,8 @@ class Deployments:
             owner: Its endpoint.
             share: Its share of the endpoint's traffic.
         """
-        return summary(record, owner, share, self._capacity.hardware(record))
+        row = summary(record, owner, share, self._capacity.hardware(record))
+        return row | {"trafficMode": self._mode(record)}
 
     def _refuse_taken(self, record: DeploymentRecord) -> None:
         others = self._shelves.deployments.all(record.endpoint_id)
@@ -283,8 +284,13 @@ class Deployments:
 
     def _answer(self, record: DeploymentRecord, owner: EndpointRecord) -> dict[str, Any]:
         ready = {other.id: other.serving for other in self._shelves.deployments.all(owner.id)}
-        share = shares(owner.traffic, ready).get(record.id, 0.0)
-        return answer(record, owner, share, self._capacity.hardware(record))
+        share = self._trials.effective(owner.id, shares(owner.traffic, ready)).get(record.id, 0.0)
+        row = answer(record, owner, share, self._capacity.hardware(record))
+        return row | {"trafficMode": self._mode(record)}
+
+    def _mode(self, record: DeploymentRecord) -> str:
+        listens = self._trials.listens(record.endpoint_id, record.id)
+        return f"TRAFFIC_MODE_{'SHADOW' if listens else 'LIVE'}"
 
 
 def _filterable(row: Mapping[str, Any]) -> dict[str, str]:

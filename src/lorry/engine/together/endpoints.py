@@ -203,7 +203,8 @@ class Endpoints:
 
     def _answer(self, record: EndpointRecord, *, counts: bool = True) -> dict[str, Any]:
         deployments = self._deployments.look_at_all(record.id, counts=counts)
-        share = shares(record.traffic, {row.id: row.serving for row in deployments})
+        split = shares(record.traffic, {row.id: row.serving for row in deployments})
+        share = self._trials.effective(record.id, split)
         newest = list(reversed(deployments))[:_SHOWN_DEPLOYMENTS]
         active = self._trials.active(record.id)
         return {

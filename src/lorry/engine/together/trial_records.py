@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lorry.engine.documents import Documents, Shelf
+
+#: Whose traffic an A/B experiment shares.
+CONTROL = "AB_EXPERIMENT_MEMBER_ROLE_CONTROL"
 
 #: Phases of a rollout that is over.
 OVER = frozenset({"completed", "canceled"})
@@ -104,6 +108,28 @@ class TrialShelves:
         """Find the rollout of an endpoint that has begun and is not over."""
         rows = self.rollouts.all(endpoint)
         return next((row for row in rows if row.phase not in OVER | {"pending"}), None)
+
+    def effective(self, endpoint: str, shares: Mapping[str, float]) -> dict[str, float]:
+        """Divide what a split sends to the controls of A/B experiments among their members.
+
+        Args:
+            endpoint: Id of the endpoint.
+            shares: Share of the traffic of each deployment, by the split alone.
+        """
+        divided = dict(shares)
+        for row in self.experiments.all(endpoint):
+            control = next(member["deploymentId"] for member in row.members if member["role"] == CONTROL)
+            total = divided.get(control, 0.0)
+            for member in row.members:
+                divided[member["deploymentId"]] = total * member["percent"] / 100
+        return divided
+
+    def listens(self, endpoint: str, deployment: str) -> bool:
+        """Say whether a deployment gets copies of requests."""
+        experiments = self.shadows.all(endpoint)
+        return any(
+            row.deployment_id == deployment for each in experiments for row in self.targets.all(each.id)
+        )
 
     def busy(self, endpoint: str) -> frozenset[str]:
         """Name the deployments of an endpoint that a rollout or an A/B experiment needs."""
