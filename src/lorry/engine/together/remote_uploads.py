@@ -1,7 +1,7 @@
 """Remote uploads: import a repository of this engine's own Hub into a model (Together API dossier 2.4).
 
 Together imports from the Hugging Face Hub and from presigned archives. This engine imports only from its own
-Hub: nothing it is told makes it fetch an address somewhere else.
+Hub, and archives from its own storage: nothing it is told makes it fetch an address somewhere else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lorry.engine.clock import moment_of, stamp
 from lorry.engine.documents import new_id
 from lorry.engine.paging import DEFAULT_LIMIT, EventLimit, Limit, page
 from lorry.engine.repositories import Repositories
+from lorry.engine.together.archives import Archives, archive_name
 from lorry.engine.together.identity import PROJECT_ID
 from lorry.engine.together.models import Models
 from lorry.engine.together.records import RemoteUploadRecord, Shelves
@@ -59,6 +60,7 @@ class RemoteUploads:
         self._models = models
         self._revisions = revisions
         self._repositories = repositories
+        self._archives = Archives(works)
         self._settling = threading.Lock()
 
     def router(self) -> APIRouter:
@@ -160,11 +162,14 @@ class RemoteUploads:
         )
 
     def _files(self, record: RemoteUploadRecord) -> list[RevisionFile] | str:
+        if archive := archive_name(record.remote_url, record.host):
+            return self._archives.files(archive)
         place = parse_source(record.remote_url, record.host)
         if place is None:
             return (
-                f"{record.remote_url} is no repository of this engine's own Hub; "
-                f"give `owner/name` or http://{record.host}/owner/name."
+                f"{record.remote_url.partition('?')[0]} is no repository of this engine's own Hub, and no "
+                f"archive in its storage; give `owner/name`, http://{record.host}/owner/name, or an address "
+                f"below http://{record.host}/v1/storage/."
             )
         repo, revision = place
         found = self._repositories.files(repo, revision)
