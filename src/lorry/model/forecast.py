@@ -28,7 +28,7 @@ class Price:
         if self.cents is None:
             return f"no price per {self.per} is published"
         if self.cents == 0:
-            return f"nothing per {self.per}"
+            return "free"
         digits = 2 if self.cents >= 1 else 4
         return f"${self.cents / 100:.{digits}f} per {self.per}"
 
