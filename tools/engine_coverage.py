@@ -97,18 +97,21 @@ def _of_class(node: ast.ClassDef, resource: str) -> Iterator[Operation]:
             continue
         for call in ast.walk(function):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:
-                path = _path(call.args[0])
-                if call.func.attr in _VERBS and path:
-                    yield Operation(f"{resource}.{function.name}", _VERBS[call.func.attr], path)
+                name = f"{resource}.{function.name}"
+                if call.func.attr in _VERBS:
+                    yield Operation(name, _VERBS[call.func.attr], _path(call.args[0], name))
 
 
-def _path(node: ast.expr) -> str | None:
+def _path(node: ast.expr, operation: str) -> str:
+    """Read the path of a call; one that can't be read is an error, for an operation would be left out."""
+    if isinstance(node, ast.IfExp):  # chat: its own host, unless the client was given another
+        node = node.body
     if isinstance(node, ast.Call) and node.args:  # path_template("/v2/…", …)
         node = node.args[0]
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/"):
         path = node.value.partition("?")[0]
         return path if re.match(r"/v\d/", path) else f"/v1{path}"
-    return None
+    raise ValueError(f"the path of {operation} can't be read: {ast.unparse(node)}")
 
 
 def engine_routes() -> list[tuple[str, str, str]]:
