@@ -12,9 +12,15 @@ _MINUTES = 60
 
 
 def hardware_id(kind: InstanceType) -> str:
-    """Write an instance type's name in the old form: `1x_nvidia_h100_80gb` for `1xnvidia-h100-80gb`."""
+    """Write an instance type's name in the old form: `1x_nvidia_h100_80gb_sxm` for `1xnvidia-h100-80gb`."""
     count, _, rest = kind.name.partition("x")
-    return f"{count}x_{rest.replace('-', '_')}"
+    link = "" if _link(kind) == "none" else f"_{_link(kind)}"
+    return f"{count}x_{rest.replace('-', '_')}{link}"
+
+
+def _link(kind: InstanceType) -> str:
+    """Say how accelerators are linked: all that Together's list has are SXM modules (dossier 1.4)."""
+    return "sxm" if kind.gpu_type.startswith("nvidia") else "none"
 
 
 def config_for(catalog: Catalog, base: Base, hardware: str) -> ServingConfig | None:
@@ -56,7 +62,7 @@ def hardware_rows(
             "pricing": {"cents_per_minute": kind.cents_per_hour / _MINUTES},
             "specs": {
                 "gpu_type": kind.gpu_type,
-                "gpu_link": "sxm" if kind.count > 1 else "none",
+                "gpu_link": _link(kind),
                 "gpu_memory": kind.memory_gib,
                 "gpu_count": kind.count,
             },
