@@ -119,6 +119,8 @@ async def test_evict_replaces_the_oldest_only(attached: Bench) -> None:
     ids = (await shipped(on(attached, ROUTE, KIND, evict=True))).ids
     left = [row["model"] for row in attached.ground.things["attachments"].values()]
     assert left == ["ml_poet", ids.model]
+    events = await attached.store.read("tok")
+    assert any("pirate" in event.message and "left for it" in event.message for event in events)
 
 
 async def test_an_eviction_whose_answer_is_lost_evicts_once(attached: Bench) -> None:

@@ -39,6 +39,7 @@ from lorry.delivery.routes.running import (
     send_traffic,
     wait_until_ready,
 )
+from lorry.delivery.routes.slots import evicted, full
 from lorry.delivery.run import Done, Pending, Run, Step
 from lorry.errors import DeploymentFailed, ModelUnavailable, NotThere, SlotsFull
 from lorry.model.forecast import Forecast, Price
@@ -182,31 +183,14 @@ async def _attach(run: Run) -> Done | Pending:
         ours=lambda _: says(True),  # it is of our own model record
         id_of=lambda found: found.id,
     )
+    before = await port.list(endpoint, deployment) if run.options.evict else ()
     try:
         found = await run.create(creation, "attach")
     except SlotsFull as error:
-        raise await _full(run, endpoint, deployment, error) from error
-    return Done("The adapter is being loaded.", ids={"attachment": found.id})
-
-
-async def _full(run: Run, endpoint: str, deployment: str, error: SlotsFull) -> SlotsFull:
-    """Say what holds the slots, and what could make room."""
-    attached = await run.platform.attachments.list(endpoint, deployment)
-    names = {}
-    for model in await run.world.records.models():
-        placement = await run.world.records.placement(model.name)
-        if placement is not None and placement.ids.model:
-            names[placement.ids.model] = model.name
-    holders = [names.get(each.model, each.model) for each in attached]
-    ours = [names[each.model] for each in attached if each.model in names]
-    fix = None
-    if ours:
-        fix = f"Run `lorry retire {ours[0]}` if it is not used, or ship with `--evict` to replace the oldest."
-    return SlotsFull(
-        f"The deployment has no place for another adapter; it holds {', '.join(holders)}.",
-        fix=fix,
-        evidence={"adapters": holders, "oldest": holders[0] if holders else None, **error.evidence},
-    )
+        raise await full(run, endpoint, deployment, error) from error
+    left = await evicted(run, before, await port.list(endpoint, deployment) if before else ())
+    place = f" {left} left for it; `lorry resume` brings one of Lorry's back." if left else ""
+    return Done(f"The adapter is being loaded.{place}", ids={"attachment": found.id})
 
 
 async def _attachment(run: Run) -> Attachment | None:

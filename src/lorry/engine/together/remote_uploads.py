@@ -167,9 +167,9 @@ class RemoteUploads:
         place = parse_source(record.remote_url, record.host)
         if place is None:
             return (
-                f"{record.remote_url.partition('?')[0]} is no repository of this engine's own Hub, and no "
-                f"archive in its storage; give `owner/name`, http://{record.host}/owner/name, or an address "
-                f"below http://{record.host}/v1/storage/."
+                f"This engine does not import {record.remote_url.partition('?')[0]}: it takes a repository "
+                f"of its own Hub, as `owner/name` or http://{record.host}/owner/name, and what lies in its "
+                f"storage, below http://{record.host}/v1/storage/."
             )
         repo, revision = place
         found = self._repositories.files(repo, revision)
