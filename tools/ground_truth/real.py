@@ -264,14 +264,16 @@ class _Listener(logging.Handler):
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """Collect what diffusers warns about instead of printing it."""
+    """Collect what diffusers warns about instead of printing it, however quiet the process has made it."""
     logger = logging.getLogger("diffusers")
-    listener, before = _Listener(), logger.handlers[:]
+    listener, before = _Listener(), (logger.handlers[:], logger.level)
     logger.handlers[:] = [listener]
+    logger.setLevel(logging.WARNING)
     try:
         yield listener.lines
     finally:
-        logger.handlers[:] = before
+        logger.handlers[:] = before[0]
+        logger.setLevel(before[1])
 
 
 def adapter_config(component: str, rank: int = 1, alpha: int = 2) -> dict[str, str]:
