@@ -87,6 +87,32 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "box").exists()
 
 
+@pytest.mark.parametrize(
+    ("lorry", "sound"),
+    [
+        ("lorry", True),
+        ("lorry[diffusers]", True),
+        ("lorry[diffusers]==0.1.0", True),
+        ("lorry >= 0.1, < 1", True),
+        ("lorry[diffusers] @ https://example.org/lorry-0.1.0-py3-none-any.whl", True),
+        ("lorry @ git+https://example.org/lorry.git@v1", True),
+        ("lorry-0.1.0-py3-none-any.whl", False),
+        ("./lorry-0.1.0-py3-none-any.whl", False),
+        ("lorry @ file:///app/lorry-0.1.0-py3-none-any.whl", False),
+        ("something-else", False),
+        ("", False),
+    ],
+)
+def test_lorry_comes_over_the_network(tmp_path: Path, lorry: str, sound: bool) -> None:
+    """The image installs before it copies a file, so what lies in the folder can't be installed from."""
+    recipe = Recipe("worker-box", "lorry/flux-icons-64", lorry=lorry)
+    if sound:
+        assert write(tmp_path / "box", recipe)
+    else:
+        with pytest.raises(OptionInvalid, match="over the network"):
+            write(tmp_path / "box", recipe)
+
+
 @pytest.mark.parametrize("text", ["", "[project", "[project]\nname = 'x'\n", None])
 def test_a_folder_of_others_is_refused(tmp_path: Path, text: str | None) -> None:
     """No file, a torn one and one that is not Lorry's are told with how to make one."""

@@ -15,6 +15,12 @@ GPUS = ("h100-80gb", "h100-40gb-mig", "h200-140gb", "b200-192gb")
 
 #: A DNS label of four letters or more, as names of deployments are.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
+
+#: A requirement of Lorry: by version, or with an address. jig installs it before it copies a file into the
+#: image (`_generate_dockerfile` in the official client's lib/cli/api/beta/jig/jig.py).
+_REQUIREMENT = re.compile(
+    r"lorry(\[[a-z, ]+\])?( *@ *(git\+)?https://\S+|( *,? *(==|~=|!=|<=?|>=?) *[0-9][\w.*+!-]*)*)"
+)
 _MOUNT = "/volumes"
 
 _WORKER = '''"""The worker of this container. Everything that can be chosen is in pyproject.toml."""
@@ -39,7 +45,7 @@ class Recipe:
         max_replicas: At most.
         base_volume: Volume that holds the base, saved by diffusers; `None` for the base that comes along.
         lora_volume: Volume with LoRAs that jobs name by their file; `None` when they come by address only.
-        lorry: What pip installs Lorry from.
+        lorry: What the image installs Lorry from: a requirement that can be got over the network.
     """
 
     name: str
@@ -66,6 +72,11 @@ class Recipe:
             problems.append(f"{self.gpu!r} is none of {', '.join(GPUS)}")
         if not 0 <= self.min_replicas <= self.max_replicas or self.max_replicas < 1:
             problems.append(f"{self.min_replicas} to {self.max_replicas} replicas can't be")
+        if _REQUIREMENT.fullmatch(self.lorry) is None:
+            problems.append(
+                f"{self.lorry!r} is no requirement of Lorry that can be got over the network, such as "
+                "'lorry[diffusers]==0.1.0' or 'lorry[diffusers] @ https://…'"
+            )
         if problems:
             raise OptionInvalid(
                 f"The container can't be so: {'; '.join(problems)}.",

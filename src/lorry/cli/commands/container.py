@@ -57,7 +57,7 @@ def init(
         base_volume: Volume that holds the base, as diffusers saves a pipeline; the base that comes along with
             Lorry when omitted.
         lora_volume: Volume with LoRAs that jobs name by their file, beside those that they name by address.
-        lorry: What the image installs Lorry from: a requirement, or a wheel in the folder.
+        lorry: What the image installs Lorry from: a requirement by name, or with an address after `@`.
     """
     recipe = Recipe(
         name=name or folder.absolute().name.lower().replace("_", "-"),
