@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any, get_origin
 
 import httpx
@@ -19,6 +20,11 @@ class StrictTogether(Together):
         if not stream and inspect.isclass(kind) and issubclass(kind, BaseModel):
             TypeAdapter(cast_to).validate_json(response.content, strict=True)
         return result
+
+    def _process_response_data(self, *, data: object, cast_to: Any, response: httpx.Response) -> Any:
+        """Look at each piece of a streamed answer too."""
+        TypeAdapter(cast_to).validate_json(json.dumps(data), strict=True)
+        return super()._process_response_data(data=data, cast_to=cast_to, response=response)
 
 
 def strict_client(url: str, project: str, key: str = "any") -> StrictTogether:

@@ -14,6 +14,7 @@ import pytest
 from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.testing import RunningEngine, running_engine
 from tests.engine.samples import PICTURES, WORDS
+from tests.engine.strict import strict_client
 
 KEY = {"Authorization": "Bearer any"}
 QUESTION = [{"role": "user", "content": "Who are you?"}]
@@ -85,6 +86,20 @@ def test_a_streamed_answer_is_the_whole_one_in_pieces(engine: RunningEngine) -> 
     assert rows[-1]["choices"][0]["finish_reason"] == "stop"
     assert rows[-1]["usage"]["completion_tokens"] == len(whole.split())
     assert all(row["choices"][0]["finish_reason"] is None for row in rows[:-1])
+
+
+def test_each_piece_of_a_stream_is_what_the_official_client_has_a_model_for(engine: RunningEngine) -> None:
+    """Chat and completion, held to its models field by field; the pieces joined are the whole answer."""
+    client = strict_client(engine.url, engine.project)
+    asked: dict[str, Any] = {"model": WORDS.name, "temperature": 0, "max_tokens": 200}
+    create: Any = client.chat.completions.create  # its types allow no list of plain dicts
+    said = [piece.choices[0].delta.content for piece in create(messages=QUESTION, stream=True, **asked)]
+    assert len(said) > 2
+    assert "".join(said) == words(engine, max_tokens=200)
+    go_on: Any = client.completions.create
+    parts = go_on(prompt="Once upon", stream=True, **asked)
+    whole = go_on(prompt="Once upon", **asked).choices[0].text
+    assert "".join(part.choices[0].text for part in parts) == whole
 
 
 def test_a_completion_goes_on_with_a_text(engine: RunningEngine) -> None:

@@ -97,7 +97,7 @@ def test_a_process_that_silences_diffusers_sees_the_same() -> None:
     assert known is not None
     real = RealLoader(known)
     name, shape = next((name, shape) for name, shape in real.model.items() if name.endswith("to_q"))
-    up_only = {f"unet.{name}.lora_B.weight": (shape[0], 1)}
+    up_only: dict[str, tuple[int, ...]] = {f"unet.{name}.lora_B.weight": (shape[0], 1)}
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
