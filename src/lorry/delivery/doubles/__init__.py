@@ -7,6 +7,7 @@ which may lie in a file so that it outlives a killed process.
 from __future__ import annotations
 
 from lorry.delivery.doubles.attaching import MemoryAttachments
+from lorry.delivery.doubles.claiming import MemoryClaims
 from lorry.delivery.doubles.containing import MemoryContainers, MemoryLegacy, MemoryQueue
 from lorry.delivery.doubles.ground import Fault, Ground
 from lorry.delivery.doubles.instant import InstantDurable
@@ -24,6 +25,7 @@ __all__ = [
     "Fault",
     "Ground",
     "InstantDurable",
+    "MemoryClaims",
     "MemoryPublisher",
     "MemoryStore",
     "OnePlace",

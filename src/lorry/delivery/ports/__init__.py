@@ -16,6 +16,7 @@ from lorry.delivery.ports.answering import (
     Painter,
     Writer,
 )
+from lorry.delivery.ports.claiming import Claim, Claims, Worker
 from lorry.delivery.ports.containers import (
     Container,
     ContainerOrder,
@@ -70,6 +71,8 @@ __all__ = [
     "Attachment",
     "AttachmentState",
     "Attachments",
+    "Claim",
+    "Claims",
     "Configuration",
     "Container",
     "ContainerOrder",
@@ -110,6 +113,7 @@ __all__ = [
     "RevisionState",
     "Scaling",
     "UploadFile",
+    "Worker",
     "Writer",
 ]
 
