@@ -1,4 +1,4 @@
-"""Who runs which delivery: leases that die with their holder, so that another takes over and never two at once."""
+"""Who runs which delivery: leases that die with their holder; another takes over, and never two at once."""
 
 from __future__ import annotations
 
