@@ -32,6 +32,7 @@ from lorry.model.events import Event
 from lorry.model.options import Wish
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
 from lorry.model.report import Finding, WeightsReport, WeightsSummary
+from tests.delivery.others import HeardClaims
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -85,6 +86,7 @@ class Bench:
     source: Path
     ground: Ground = field(default_factory=Ground)
     store: MemoryStore = field(default_factory=MemoryStore)
+    claims: HeardClaims = field(default_factory=HeardClaims)
     check: Checker = field(default_factory=Checker)
     policy: Policy = field(default_factory=lambda: Policy(first_look=0.001, first_retry=0.001))
     heard: list[Event] = field(default_factory=list)
@@ -197,6 +199,7 @@ async def _opened(bench: Bench, home: Path, parts: dict[str, Any]) -> AsyncItera
         "records": bench.store,
         "journal": bench.store,
         "intents": bench.store,
+        "claims": bench.claims,
         "places": replace(bench, **own).places,
         "now": Ticking(),
         "policy": bench.policy,

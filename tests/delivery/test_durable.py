@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from lorry.delivery.durable import fault, too_old
+from lorry.delivery.durable_opening import fault, too_old
 from lorry.errors import DiskFull, InternalError, KeyRejected, LorryError, NotWritable, StorageError
 
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorry.delivery.policy import Course, Policy, course
-from lorry.delivery.workflow import naps
 from lorry.errors import Conflict, RateLimited
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
 
@@ -139,13 +138,6 @@ def test_every_step_that_waits_has_its_own_limit(step: str) -> None:
     assert step in Policy().limits
 
 
-def test_naps_are_short_and_add_up() -> None:
-    """A long pause is slept in pieces of at most 5 s, which together are the pause."""
-    assert naps(12.5) == [5.0, 5.0, 2.5]
-    assert naps(5.0) == [5.0]
-    assert naps(0.2) == [0.2]
-
-
 @pytest.mark.parametrize(
     ("model", "state", "digest", "expected"),
     [
@@ -155,6 +147,7 @@ def test_naps_are_short_and_add_up() -> None:
         (MODEL, PlacementState.READY, "aa", Course.NOTHING_TO_DO),
         (MODEL, PlacementState.FAILED, "aa", Course.BEGIN_AGAIN),
         (MODEL, PlacementState.RETIRED, "aa", Course.BEGIN_AGAIN),
+        (MODEL, PlacementState.HELD, "aa", Course.BEGIN_AGAIN),
         (MODEL, PlacementState.RETIRING, "aa", Course.BEING_REMOVED),
         (MODEL, PlacementState.RETIRING, "bb", Course.BEING_REMOVED),
         (MODEL, PlacementState.DELIVERING, "bb", Course.TAKEN),

@@ -1,4 +1,4 @@
-"""The exclusive right to run deliveries in a home: a lock that dies with its process."""
+"""Locks on files that die with their process, however it ends: the kernel lets go of them."""
 
 from __future__ import annotations
 
@@ -9,50 +9,73 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lorry.errors import DiskFull, HomeBusy, NotWritable
-
-#: Name of the file inside a home; it holds the process id of who has the right.
-LOCK_FILE = "deliveries.lock"
+from lorry.errors import DiskFull, NotWritable
 
 
-@contextmanager
-def hold_home(home: Path) -> Iterator[None]:
-    """Hold the exclusive right to run deliveries in a home.
-
-    The kernel lets go of the lock when the process ends, however it ends.
+def lock(file: Path, *, wait: bool = False) -> int | None:
+    """Lock a file for this process, making it and its folder when they are missing.
 
     Args:
-        home: Folder of Lorry's own state.
+        file: Which.
+        wait: Whether to wait for whoever has it.
+
+    Returns:
+        What `unlock` takes; `None` when another has it.
 
     Raises:
-        HomeBusy: Another process has it; its id is named.
         StorageError: The file can't be made.
     """
-    file = home / LOCK_FILE
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         kind = DiskFull if error.errno == errno.ENOSPC else NotWritable
         raise kind(f"{file} can't be opened: {error.strerror}.", evidence={"file": str(file)}) from error
     try:
-        _take(descriptor, home)
+        fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
+
+
+def unlock(held: int) -> None:
+    """Let go of a lock.
+
+    Args:
+        held: What `lock` gave.
+    """
+    os.close(held)
+
+
+def is_held(file: Path) -> bool:
+    """Say whether a living process has a file locked; one that is not there is locked by nobody.
+
+    Args:
+        file: Which.
+    """
+    if not file.exists():
+        return False
+    held = lock(file)
+    if held is None:
+        return True
+    unlock(held)
+    return False
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Do something while no other process does the same, waiting for it.
+
+    Args:
+        file: What stands for it.
+
+    Raises:
+        StorageError: The file can't be made.
+    """
+    held = lock(file, wait=True)
+    try:
         yield
     finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, home: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        pid = int(holder) if holder.isdigit() else None
-        who = f"Process {pid}" if pid else "Another process"
-        raise HomeBusy(
-            f"{who} runs deliveries in {home}.", evidence={"pid": pid, "home": str(home)}
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if held is not None:
+            unlock(held)

@@ -65,8 +65,6 @@ PHASES = (Phase(2 * _MINUTE, 5.0), Phase(15 * _MINUTE, 15.0), Phase(math.inf, 30
 class Policy:
     """The patience of a delivery; every time is in seconds.
 
-    Pauses may be of any length: the loop sleeps in pieces of at most 5 s, so that a cancellation is heard.
-
     Attributes:
         first_look: Pause after the first look at something that is not ready yet.
         growth: By what each further pause is longer.
@@ -77,6 +75,13 @@ class Policy:
         tries: How often a step is tried when the platform fails in a way that may pass.
         first_retry: Pause before the second try; it doubles from try to try.
         longest_retry: The longest pause before a try, unless the platform asks for a longer one.
+        lease: After how long without a sign of life a process has lost its deliveries to others.
+        beat: Time between two signs of life.
+        sweep: Time between two looks of a worker for deliveries that nobody works on.
+        listen: Time between two looks at what another process does with a delivery.
+        takeovers: How often a delivery is taken over from a process that died with it, without a step done
+            in between, before it waits for a person: it may be what kills them.
+        files_at_once: Deliveries of one process that read, publish or upload files at the same time.
     """
 
     first_look: float = 0.05
@@ -88,6 +93,12 @@ class Policy:
     tries: int = 5
     first_retry: float = 0.25
     longest_retry: float = 30.0
+    lease: float = 10.0
+    beat: float = 2.0
+    sweep: float = 1.0
+    listen: float = 0.25
+    takeovers: int = 5
+    files_at_once: int = 8
 
     def limit_of(self, step: str) -> float:
         """Say how long a step may wait in all."""
@@ -199,4 +210,5 @@ _BY_STATE = {
     PlacementState.READY: Course.NOTHING_TO_DO,
     PlacementState.FAILED: Course.BEGIN_AGAIN,
     PlacementState.RETIRED: Course.BEGIN_AGAIN,
+    PlacementState.HELD: Course.BEGIN_AGAIN,
 }

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lorry.delivery.intents import Creation, Found, create_once
 from lorry.delivery.place import Place, Places
@@ -17,10 +17,30 @@ from lorry.errors import DiskFull, InternalError, LorryError, NotThere, NotWrita
 from lorry.journal import step_done, step_failed, step_note, step_retrying, step_started
 from lorry.model.events import Event
 from lorry.model.names import provider_name
-from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
+from lorry.model.options import DEFAULT_OPTIONS, HOLD, KEEP_TRYING, ShipOptions
 from lorry.model.placement import Placement, TrainedModel
 
 Values = dict[str, Any]
+
+
+class Hold(Protocol):
+    """The right to work on a delivery (`custody.Custody`)."""
+
+    async def keep(self, model: str) -> None:
+        """Go on only while the right is there; the task that lost it is cancelled."""
+
+    async def settle(self, model: str) -> None:
+        """Note that a step was done."""
+
+
+class Free:
+    """The right that nobody contests."""
+
+    async def keep(self, model: str) -> None:
+        """Go on."""
+
+    async def settle(self, model: str) -> None:
+        """Note nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class World:
     now: Now
     policy: Policy
     listen: Callable[[Event], None]
+    hold: Hold = field(default_factory=lambda: Free())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +82,17 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One model's way through one workflow: what a step is given to work with."""
+    """One model's way through one workflow: what a step is given to work with.
+
+    `due` is when all of it has to have ended; `None` for whenever it ends.
+    """
 
     world: World
     place: Place
     model: TrainedModel
     source: str
     options: ShipOptions = DEFAULT_OPTIONS
+    due: datetime | None = None
 
     @property
     def platform(self) -> Platform:
@@ -116,6 +141,7 @@ class Run:
         async def note(action: str, message: str, data: Mapping[str, Any]) -> None:
             await self.note(step, action, message, data)
 
+        await self.world.hold.keep(self.model.name)
         return await create_once(creation, self.world.intents, note)
 
     async def note(self, step: str, action: str, message: str, data: Mapping[str, Any] | None = None) -> None:
@@ -154,6 +180,7 @@ class Progress:
             between a kill and a resume takes nothing from the limit.
         failures: Errors in a row that might pass.
         seen: What was seen last.
+        late: Whether its time is over and it keeps trying all the same.
     """
 
     began: str
@@ -161,6 +188,7 @@ class Progress:
     waited: float = 0.0
     failures: int = 0
     seen: str = ""
+    late: bool = False
 
 
 async def perform(step: Step, run: Run, progress: Progress | None) -> Values:
@@ -172,14 +200,17 @@ async def perform(step: Step, run: Run, progress: Progress | None) -> Values:
         progress: From its last repetition; `None` at the first.
 
     Returns:
-        JSON values under one of the keys `done` (true), `error` (an error's data), or `again` (seconds to
-        pause) with `progress`.
+        JSON values under one of the keys `done` (true), `error` (an error's data, and `hold` where a person
+        shall decide), or `again` (seconds to pause) with `progress`.
     """
     world = run.world
+    await world.hold.keep(run.model.name)
     if progress is None:
         began = world.now()
         progress = Progress(began.isoformat())
         await run.tell(step_started(run.model.name, run.source, step.name, step.doing, began))
+    if _overdue(run):
+        return await _over(step, run, progress, _too_late(step, run))
     try:
         outcome = await step.act(run)
     except LorryError as error:
@@ -204,23 +235,20 @@ async def _ended_well(step: Step, run: Run, progress: Progress, outcome: Done) -
     if run.place.rehearsal:  # its times say nothing about the platform's
         data["rehearsal"] = True
     await run.tell(step_done(run.model.name, run.source, step.name, outcome.message, at, began, data))
+    await run.world.hold.settle(run.model.name)
 
 
 async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -> Values:
-    from lorry.errors import DeliveryTimeout
-
     policy, waited = run.world.policy, progress.waited
     pause = policy.look_again(step.name, progress.looks + 1, waited, _seed(step, run, progress))
     if pause is None:
-        limit = policy.limit_of(step.name)
-        error = DeliveryTimeout(
-            f"{step.name} waited {waited:.3g} s, its limit is {limit:.3g} s: {outcome.message}",
-            fix=f"Run `lorry resume {run.model.name}` to go on waiting from where it stands.",
-            evidence={"step": step.name, "waited": waited, "limit": limit, "looks": progress.looks},
-        )
-        return await _failed(step, run, replace(progress, failures=policy.tries), error)
+        if run.options.at_deadline != KEEP_TRYING:
+            return await _over(step, run, progress, _waited_out(step, run, progress, outcome))
+        progress = await _going_on(step, run, progress)
+        pause = policy.phases[-1].pause
     if outcome.message != progress.seen:
         await run.note(step.name, "state", outcome.message, {"said": outcome.said} if outcome.said else None)
+    pause = _not_beyond(run, pause)
     after = replace(
         progress,
         looks=progress.looks + 1,
@@ -234,15 +262,72 @@ async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -
 async def _failed(step: Step, run: Run, progress: Progress, error: LorryError) -> Values:
     failures = progress.failures + 1
     at = run.world.now()
-    seed = _seed(step, run, progress)
-    after = run.world.policy.try_again(step.name, error, failures, progress.waited, seed)
-    if after is not None:
-        await run.tell(step_retrying(run.model.name, run.source, step.name, error, at, after))
-        again = replace(progress, failures=failures, waited=progress.waited + after)
-        return {"again": after, "progress": _as_values(again)}
+    policy, seed = run.world.policy, _seed(step, run, progress)
+    after = policy.try_again(step.name, error, failures, progress.waited, seed)
+    if after is None and error.retryable and run.options.at_deadline == KEEP_TRYING:
+        progress = await _going_on(step, run, progress)
+        after = policy.longest_retry
+    if after is None:
+        return await _end(step, run, progress, error)
+    after = _not_beyond(run, after)
+    await run.tell(step_retrying(run.model.name, run.source, step.name, error, at, after))
+    again = replace(progress, failures=failures, waited=progress.waited + after)
+    return {"again": after, "progress": _as_values(again)}
+
+
+async def _over(step: Step, run: Run, progress: Progress, error: LorryError) -> Values:
+    """End a step whose time is over, or leave it as it stands for a person to decide."""
+    answer = await _end(step, run, progress, error)
+    return {**answer, "hold": True} if run.options.at_deadline == HOLD else answer
+
+
+async def _end(step: Step, run: Run, progress: Progress, error: LorryError) -> Values:
     began = datetime.fromisoformat(progress.began)
-    await run.tell(step_failed(run.model.name, run.source, step.name, error, at, began))
+    await run.tell(step_failed(run.model.name, run.source, step.name, error, run.world.now(), began))
     return {"error": error.as_dict()}
+
+
+async def _going_on(step: Step, run: Run, progress: Progress) -> Progress:
+    """Tell once that the time of a step is over, and that it goes on all the same, as was asked for."""
+    if not progress.late:
+        limit = run.world.policy.limit_of(step.name)
+        about = f"{step.name} is beyond its limit of {limit:.3g} s; it keeps trying, as was asked for."
+        await run.note(step.name, "late", about, {"waited": progress.waited, "limit": limit})
+    return replace(progress, late=True)
+
+
+def _waited_out(step: Step, run: Run, progress: Progress, outcome: Pending) -> LorryError:
+    from lorry.errors import DeliveryTimeout
+
+    waited, limit = progress.waited, run.world.policy.limit_of(step.name)
+    return DeliveryTimeout(
+        f"{step.name} waited {waited:.3g} s, its limit is {limit:.3g} s: {outcome.message}",
+        fix=f"Run `lorry resume {run.model.name}` to go on waiting from where it stands.",
+        evidence={"step": step.name, "waited": waited, "limit": limit, "looks": progress.looks},
+    )
+
+
+def _overdue(run: Run) -> bool:
+    return run.due is not None and run.options.at_deadline != KEEP_TRYING and run.world.now() >= run.due
+
+
+def _too_late(step: Step, run: Run) -> LorryError:
+    from lorry.errors import DeliveryTimeout
+
+    minutes, due = run.options.deadline, run.due.isoformat() if run.due else None
+    return DeliveryTimeout(
+        f"The delivery of {run.model.name} was to take {minutes:g} minutes at most, and is at {step.name}.",
+        fix=f"Run `lorry resume {run.model.name}` to give it the same time again.",
+        evidence={"step": step.name, "deadline_minutes": minutes, "due": due},
+    )
+
+
+def _not_beyond(run: Run, pause: float) -> float:
+    """Shorten a pause so that the end of the delivery's time is not slept through."""
+    if run.due is None or run.options.at_deadline == KEEP_TRYING:
+        return pause
+    left = (run.due - run.world.now()).total_seconds()
+    return min(pause, max(0.0, left))
 
 
 def _seed(step: Step, run: Run, progress: Progress) -> str:

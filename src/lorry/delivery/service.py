@@ -1,57 +1,56 @@
-"""Deliveries: ship, resume and retire models of one home, durably."""
+"""Deliveries: ship, resume, retry, cancel and retire models of one home, durably."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from lorry.delivery.durable import Runtime, fault
-from lorry.delivery.lock import hold_home
-from lorry.delivery.place import Place, Places
-from lorry.delivery.policy import Course, Policy, course
-from lorry.delivery.ports import Intents, Journal, Now, Records
-from lorry.delivery.refusing import Agree, name_taken, nothing_to_resume, require_agreement
-from lorry.delivery.routes import plan_of
-from lorry.delivery.run import Run, Values, World
-from lorry.delivery.seen import Eyes, Seen, look_at
-from lorry.delivery.source import verify_source
-from lorry.delivery.workflow import DELIVERY, Workflows
-from lorry.errors import (
-    DeliveryError,
-    ModelNotFound,
-    NameTaken,
-    error_from,
-)
+from lorry.delivery.beginning import Beginnings, Work
+from lorry.delivery.custody import Custody
+from lorry.delivery.durable import Runtime
+from lorry.delivery.durable_opening import fault
+from lorry.delivery.place import Places
+from lorry.delivery.policy import Policy
+from lorry.delivery.ports import Claims, Intents, Journal, Now, Records
+from lorry.delivery.refusing import Agree, busy, nothing_to_cancel
+from lorry.delivery.run import World
+from lorry.delivery.workflow import Workflows
+from lorry.errors import DeliveryError, LorryError, error_from
+from lorry.journal import step_note
 from lorry.model.events import Event
-from lorry.model.forecast import Price
 from lorry.model.names import parse_name
 from lorry.model.options import Wish
-from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
+from lorry.model.placement import Placement, PlacementState
+
+_CANCELLABLE = (PlacementState.DELIVERING, PlacementState.HELD, PlacementState.FAILED)
 
 
 class Deliveries:
     """Take models to a platform and away from it again; an asynchronous context manager.
 
-    Entering takes the home's lock and opens the durable runtime; nothing is restarted by that. Leaving
-    stops what runs in a state from which it can be resumed, also after Ctrl-C.
+    Entering opens the durable runtime and says that this process lives; nothing is restarted by that. Several
+    processes may do so over one home, or one database: a delivery is in the hands of one of them at a time,
+    and in another's within seconds when that one dies. Leaving stops what runs in a state from which it can
+    be resumed, also after Ctrl-C.
 
     Args:
         home: Folder of Lorry's own state.
         records: Models and placements.
         journal: Where every event is written; a decorator around one works too.
         intents: What is about to be created.
+        claims: Who has which delivery.
         places: Opens routes.
         now: The time, UTC.
         policy: How long to wait and how often to try.
         listen: Hears every event as it happens; must not raise or block.
+        database: Address of the Postgres database of the durable runtime; SQLite in the home when `None`.
 
     Raises:
-        HomeBusy: On entering, when another process delivers in this home.
-        StorageError: On entering, when the home can't be used.
+        HomeBusy: On entering, when this process has other deliveries open.
+        StorageError: On entering, when the home or the database can't be used.
     """
 
     def __init__(
@@ -61,22 +60,32 @@ class Deliveries:
         records: Records,
         journal: Journal,
         intents: Intents,
+        claims: Claims,
         places: Places,
         now: Now,
         policy: Policy | None = None,
         listen: Callable[[Event], None] | None = None,
+        database: str | None = None,
     ) -> None:
-        self._world = World(home, records, journal, intents, places, now, policy or Policy(), listen or _deaf)
-        workflows = Workflows(self._world)
-        self._runtime = Runtime(home, {"ship": workflows.ship, "retire": workflows.retire})
+        chosen = policy or Policy()
+        self.custody = Custody(claims, home, chosen.lease, chosen.beat, self._drop)
+        self.world = World(
+            home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody
+        )
+        workflows = Workflows(self.world)
+        bodies = {"ship": workflows.ship, "retire": workflows.retire}
+        self._runtime = Runtime(home, bodies, self.custody.id, database)
+        self._begin = Beginnings(self.world, self._runtime)
         self._open = AsyncExitStack()
         self._turns: dict[str, asyncio.Lock] = {}
-        self._running: dict[str, asyncio.Task[Values]] = {}
+        self._keeping: dict[Work, asyncio.Task[None]] = {}
+        self._dropping: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Deliveries:
         async with AsyncExitStack() as opening:
-            opening.enter_context(hold_home(self._world.home))
+            await opening.enter_async_context(self.custody)
             await opening.enter_async_context(self._runtime)
+            await self._runtime.tidy(await self.custody.living())
             self._open = opening.pop_all()
         return self
 
@@ -87,6 +96,8 @@ class Deliveries:
         self, source: str | Path, name: str, wish: Wish | None = None, agree: Agree | None = None
     ) -> Placement:
         """Take a model's files to a ready placement, or go on where an earlier call was stopped.
+
+        Where another process is at it already, this one tells what that one does, and takes over if it dies.
 
         Args:
             source: A .safetensors file, or what holds it: a folder, an archive, a Hub repository, an address.
@@ -108,14 +119,40 @@ class Deliveries:
         """
         parse_name(name)
         wanted = wish or Wish()
-        place = await self._world.places.place(wanted.route, rehearsal=wanted.rehearsal)
-        seen = await self._look_at(source, name, place, wanted.options.base)
-        async with self._turn(name):
-            task = await self._begin(seen, wanted, place, agree)
+        place = await self.world.places.place(wanted.route, rehearsal=wanted.rehearsal)
+        seen = await self._begin.look_at(source, name, place, wanted.options.base)
+        async with self._hands_on(name):
+            task = await self._begin.ship(seen, wanted, place, agree)
         return await self._outcome(name, task)
 
+    async def submit(
+        self, source: str | Path, name: str, wish: Wish | None = None, agree: Agree | None = None
+    ) -> Placement:
+        """Check a model's files and write down that they shall be shipped; a worker does it (`Working`).
+
+        Args:
+            source: As for `ship`; a worker has to find the files under the same path.
+            name: As for `ship`.
+            wish: As for `ship`.
+            agree: As for `ship`.
+
+        Returns:
+            Where it stands: on its way, or ready already.
+        """
+        parse_name(name)
+        wanted = wish or Wish()
+        place = await self.world.places.place(wanted.route, rehearsal=wanted.rehearsal)
+        seen = await self._begin.look_at(source, name, place, wanted.options.base)
+        async with self._turn(name):
+            if await self.custody.take(name):
+                try:
+                    await self._begin.hand_over(seen, wanted, place, agree)
+                finally:
+                    await self.custody.release(name)
+        return await self._outcome(name, None)
+
     async def resume(self, name: str) -> Placement:
-        """Go on with a delivery that was stopped or that failed, or bring back what the platform stopped.
+        """Go on with a delivery that was stopped, failed or is held, or bring back what the platform stopped.
 
         Args:
             name: Lorry's name of the model.
@@ -129,24 +166,59 @@ class Deliveries:
             SourceChanged: The file is not the one that the delivery began with.
             LorryError: As `ship`.
         """
-        async with self._turn(name):
-            model = await self._known(name)
-            placement = await self._world.records.placement(name)
-            if placement and placement.state is PlacementState.RETIRING:
-                raise nothing_to_resume(placement)
-            wish = _wish_of(placement)
-            place = await self._world.places.place(wish.route, rehearsal=wish.rehearsal)
-            if placement and placement.state is PlacementState.READY:
-                run = self._run_of(model, place, wish)
-                if await plan_of(place.route, model.kind).serves(run):
-                    raise nothing_to_resume(placement)
-                await run.note("resume", "state", f"The platform does not run {name} any more.")
-            if placement and placement.state is PlacementState.DELIVERING:
-                task = await self._go_on(model, placement, place)
-            else:
-                seen = await self._look_again(model, place)
-                task = await self._begin_anew(seen, model, placement, wish, place, _agreed_before)
+        await self._begin.known(name)
+        async with self._hands_on(name) as waited:
+            ready = waited and (await self._outcome(name, None)).state is PlacementState.READY
+            task = None if ready else await self._begin.resume(name)
         return await self._outcome(name, task)
+
+    async def retry(self, name: str, start: str) -> Placement:
+        """Do a delivery again from one of its steps on; one that runs is stopped first.
+
+        Args:
+            name: Lorry's name of the model.
+            start: The step; those before it must have been done.
+
+        Returns:
+            The ready placement.
+
+        Raises:
+            ModelNotFound: Nothing of this name is known.
+            OptionInvalid: There is no such step, or one before it was not done; the possible ones are named.
+            DeliveryBusy: Another process has it and does not let go.
+            LorryError: As `ship`.
+        """
+        await self._begin.known(name)
+        async with self._hands_on(name, wrest=True):
+            task = await self._begin.retry(name, start)
+        return await self._outcome(name, task)
+
+    async def cancel(self, name: str, *, undo: bool = False) -> Placement | None:
+        """Stop a delivery at once, wherever it runs and also while it waits.
+
+        Args:
+            name: Lorry's name of the model.
+            undo: Whether to remove what it made, all of it; otherwise it stays as it is, and may bill.
+
+        Returns:
+            What is kept, held until somebody resumes it; `None` when it was undone.
+
+        Raises:
+            ModelNotFound: Nothing of this name is known.
+            NothingToCancel: It is ready, or is being removed.
+            DeliveryBusy: Another process has it and does not let go.
+        """
+        await self._begin.known(name)
+        async with self._hands_on(name, wrest=True):
+            placement = await self.world.records.placement(name)
+            if placement is not None and placement.state not in _CANCELLABLE:
+                raise nothing_to_cancel(placement)
+            if not undo:
+                await self._begin.hold(name, "It was cancelled; what exists is kept.")
+                return await self._outcome(name, None)
+            task = await self._begin.retire(name)
+        await self._end_of(name, task)
+        return None
 
     async def retire(self, name: str) -> None:
         """Remove a model from the platform, the Hub and Lorry's records; its journal stays.
@@ -158,145 +230,130 @@ class Deliveries:
 
         Raises:
             ModelNotFound: Nothing of this name is known.
+            DeliveryBusy: Another process has it and does not let go.
             PlatformError: The platform refused, or failed for longer than the policy allows.
         """
-        async with self._turn(name):
-            task = await self._begin_retiring(name)
+        async with self._hands_on(name, wrest=True):
+            task = await self._begin.retire(name)
         await self._end_of(name, task)
 
-    # Beginning
+    async def take_up(self, placement: Placement) -> Work | None:
+        """Go on with what nobody works on; `None` when somebody does, or it is not under way any more.
 
-    async def _begin(
-        self, seen: Seen, wish: Wish, place: Place, agree: Agree | None
-    ) -> asyncio.Task[Values] | None:
-        name = seen.model.name
-        known = await self._world.records.model(name)
-        placement = await self._world.records.placement(name)
-        match course(known, placement, seen.model.digest):
-            case Course.TAKEN | Course.BEING_REMOVED as taken:
-                raise name_taken(name, taken)
-            case Course.NOTHING_TO_DO:
-                self._require_same(placement, wish)
-                run = self._run_of(seen.model, place, wish)
-                if await plan_of(place.route, seen.model.kind).serves(run):
-                    await run.note("ready", "state", f"{name} is ready already.")
+        Args:
+            placement: What was seen of it.
+        """
+        name = placement.model
+        async with self._turn(name):
+            if self._begin.running(name) or not await self.custody.take(name):
+                return None
+            try:
+                now = await self.world.records.placement(name)
+                if now is None or now.state is not placement.state:
                     return None
-                await run.note("ready", "state", f"The platform does not run {name} any more.")
-                return await self._begin_anew(seen, known, placement, wish, place, agree)
-            case Course.GO_ON:
-                self._require_same(placement, wish)
-                return await self._go_on(known or seen.model, placement, place)
-            case Course.BEGIN | Course.BEGIN_AGAIN:
-                if placement is not None and placement.ids != ProviderIds():
-                    self._require_same(placement, wish)  # what was made on the other route must not be lost
-                return await self._begin_anew(seen, known, placement, wish, place, agree)
+                if now.state is PlacementState.RETIRING:
+                    return await self._begin.retire(name)
+                return await self._begin.go_on(await self._begin.known(name), now)
+            finally:
+                await self._keep_or_release(name)
 
-    def _require_same(self, placement: Placement | None, wish: Wish) -> None:
-        if placement is None or (placement.route, placement.rehearsal) == (wish.route, wish.rehearsal):
-            return
-        played = " as a rehearsal" if placement.rehearsal else ""
-        raise NameTaken(
-            f"{placement.model} is on the route {placement.route}{played} already.",
-            fix=f"Choose another `--name`, or run `lorry retire {placement.model}` first.",
-            evidence={"model": placement.model, "route": placement.route, "rehearsal": placement.rehearsal},
-        )
+    async def give_up(self, name: str, error: DeliveryError) -> None:
+        """Leave a delivery that nobody works on to a person."""
+        async with self._turn(name):
+            if await self.custody.take(name):
+                try:
+                    await self._begin.hold(name, error.message)
+                    placement = await self._outcome(name, None)
+                    await self.world.records.save_placement(replace(placement, error=error.as_dict()))
+                finally:
+                    await self.custody.release(name)
 
-    async def _begin_anew(
-        self,
-        seen: Seen,
-        known: TrainedModel | None,
-        placement: Placement | None,
-        wish: Wish,
-        place: Place,
-        agree: Agree | None,
-    ) -> asyncio.Task[Values]:
-        if known is not None:
-            seen = replace(seen, model=replace(seen.model, created_at=known.created_at))
-        # Says that nobody answers, or that a key is wrong, before anything is made anywhere.
-        plan = plan_of(place.route, seen.model.kind)
-        price = await plan.begin(self._run_of(seen.model, place, wish))
-        await require_agreement(price, agree)
-        name = seen.model.name
-        await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
-        await self._world.records.save_model(seen.model)
-        changes = {"state": PlacementState.DELIVERING, "step": None, "proof": None, "error": None}
-        asked = {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options}
-        await self._put(seen.model, placement, wish, **changes, **asked)
-        values = {**seen.as_values(), **_as_values(wish)}
-        self._running[name] = await self._runtime.start("ship", f"ship:{name}:", values)
-        return self._running[name]
+    async def settled(self) -> None:
+        """Wait until nothing runs any more of what this process began or took up."""
+        while self._keeping:
+            await asyncio.wait(self._keeping.values())
 
-    async def _go_on(
-        self, model: TrainedModel, placement: Placement | None, place: Place
-    ) -> asyncio.Task[Values]:
-        name = model.name
-        running = self._running.get(name)
-        if running is not None and not running.done():
-            return running
-        wish = _wish_of(placement)
-        stopped = await self._runtime.unfinished(f"ship:{name}:")
-        if not stopped:  # killed before its workflow began
-            seen = await self._look_again(model, place)
-            return await self._begin_anew(seen, model, placement, wish, place, _agreed_before)
-        if placement is None or placement.ids.revision is None:
-            await verify_source(model)
-        await self._run_of(model, place, wish).note("resume", "state", "Going on where it was stopped.")
-        self._running[name] = await self._runtime.resume(stopped[-1])
-        return self._running[name]
+    async def note_worker(self, name: str, error: LorryError) -> None:
+        """Tell a model's journal that a worker could not go on with it."""
+        told = step_note(name, "worker", "resume", "waits", error.message, self.world.now(), error.as_dict())
+        await self.world.journal.write(told)
+        self.world.listen(told)
 
-    async def _begin_retiring(self, name: str) -> asyncio.Task[Values]:
-        stopped = await self._runtime.unfinished(f"retire:{name}:")
-        model = await self._world.records.model(name)
-        placement = await self._world.records.placement(name)
-        retiring = placement is not None and placement.state is PlacementState.RETIRING
-        if stopped and (model is None or retiring):  # without a model: killed right after forgetting it
-            return await self._runtime.resume(stopped[-1])
-        model = await self._known(name)
-        wish = _wish_of(placement)
-        await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
-        await self._put(model, placement, wish, state=PlacementState.RETIRING, error=None)
-        values = {"model": model.as_dict(), **_as_values(wish)}
-        return await self._runtime.start("retire", f"retire:{name}:", values)
+    # Whose it is
 
-    async def _look_at(self, source: str | Path, name: str, place: Place, base: str | None) -> Seen:
-        world = self._world
-        eyes = Eyes(place.check, place.mender, world.home, world.now, world.listen, DELIVERY, base)
-        return await look_at(source, name, eyes)
+    @asynccontextmanager
+    async def _hands_on(self, name: str, *, wrest: bool = False) -> AsyncIterator[bool]:
+        """Hold a delivery while its work is begun; the work then holds it until its end.
 
-    async def _look_again(self, model: TrainedModel, place: Place) -> Seen:
-        await verify_source(model)
-        return await self._look_at(Path(model.source), model.name, place, model.base)
+        Args:
+            name: Whose.
+            wrest: Whether whoever has it is asked to let go, instead of being waited for.
 
-    async def _known(self, name: str) -> TrainedModel:
-        model = await self._world.records.model(name)
-        if model is None:
-            raise ModelNotFound(f"No model is named {name}.", evidence={"model": name})
-        return model
+        Yields:
+            Whether another process had it.
+        """
+        async with self._turn(name):
+            waited = await self._await_turn(name, wrest=wrest)
+            try:
+                yield waited
+            finally:
+                await self._keep_or_release(name)
 
-    async def _put(
-        self, model: TrainedModel, placement: Placement | None, wish: Wish, **changes: Any
-    ) -> None:
-        now = self._world.now()
-        present = placement or Placement(
-            model.name, wish.route, PlacementState.DELIVERING, None, ProviderIds(), None, None, now
-        )
-        await self._world.records.save_placement(replace(present, **changes, updated_at=now))
+    async def _await_turn(self, name: str, *, wrest: bool) -> bool:
+        pause, patience = self.world.policy.listen, 3 * self.world.policy.lease
+        waited, last = 0.0, await self._last_event(name)
+        while not await self.custody.take(name):
+            if wrest and waited >= patience:
+                held = await self.custody.holder(name)
+                raise busy(name, held[1] if held else None)
+            if wrest:
+                await self.custody.ask(name)
+            await asyncio.sleep(pause)
+            waited += pause
+            for event in await self.world.journal.read(name, last):
+                self.world.listen(event)
+                last = event.id or last
+        return waited > 0
 
-    def _run_of(self, model: TrainedModel, place: Place, wish: Wish) -> Run:
-        return Run(self._world, place, model, DELIVERY, wish.options)
+    async def _last_event(self, name: str) -> int:
+        told = await self.world.journal.read(name)
+        return told[-1].id or 0 if told else 0
+
+    async def _keep_or_release(self, name: str) -> None:
+        task = self._begin.running(name)
+        if task is None:
+            await self.custody.release(name)
+        elif task not in self._keeping:
+            self._keeping[task] = asyncio.create_task(self._keep(name, task))
+
+    async def _keep(self, name: str, task: Work) -> None:
+        """Let go of a delivery when its work has ended and nothing else was begun."""
+        await asyncio.wait({task})
+        async with self._turn(name):
+            self._keeping.pop(task, None)
+            if self._begin.running(name) is None:
+                await self.custody.release(name)
+
+    def _drop(self, name: str) -> None:
+        """Stop what runs of a delivery that somebody asks for, or that was lost."""
+        dropping = asyncio.ensure_future(self._begin.halt(name))
+        self._dropping.add(dropping)
+        dropping.add_done_callback(self._dropping.discard)
 
     # Ending
 
-    async def _outcome(self, name: str, task: asyncio.Task[Values] | None) -> Placement:
+    async def _outcome(self, name: str, task: Work | None) -> Placement:
         if task is not None:
             await self._end_of(name, task)
-        placement = await self._world.records.placement(name)
+        placement = await self.world.records.placement(name)
         if placement is None:
             raise DeliveryError(f"{name} was retired while it was delivered.", evidence={"model": name})
         return placement
 
-    async def _end_of(self, name: str, task: asyncio.Task[Values]) -> None:
+    async def _end_of(self, name: str, task: Work) -> None:
         await asyncio.wait({task})  # leaves the task alone when the caller is cancelled
+        if task in self._keeping:
+            await asyncio.wait({self._keeping[task]})
         if task.cancelled():
             raise DeliveryError(
                 f"The work on {name} was stopped before its end.",
@@ -305,26 +362,13 @@ class Deliveries:
             )
         failure = task.exception()
         if failure is not None:
-            raise fault(failure, self._world.home) from failure
+            raise fault(failure, self.world.home) from failure
         error = task.result()["error"]
         if error is not None:
             raise error_from(error)
 
     def _turn(self, name: str) -> asyncio.Lock:
         return self._turns.setdefault(name, asyncio.Lock())
-
-
-def _wish_of(placement: Placement | None) -> Wish:
-    return Wish(placement.route, placement.rehearsal, placement.options) if placement else Wish()
-
-
-def _as_values(wish: Wish) -> Values:
-    return {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options.given()}
-
-
-async def _agreed_before(_: Price) -> bool:
-    """Agree to what was agreed to when the model was shipped first."""
-    return True
 
 
 def _deaf(_: Event) -> None:

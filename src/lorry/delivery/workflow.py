@@ -7,6 +7,8 @@ Everything here must come out the same when it runs again over the kept answers,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 from lorry.delivery.plan import Plan
@@ -19,8 +21,6 @@ from lorry.model.placement import PlacementState
 #: Who speaks in the journal.
 DELIVERY = "delivery"
 RETIRE = "retire"
-#: The longest sleep at once, seconds.
-_NAP = 5.0
 
 
 class Durable(Protocol):
@@ -30,7 +30,7 @@ class Durable(Protocol):
         """Run one step, and keep its answer."""
 
     async def sleep(self, seconds: float) -> None:
-        """Pause durably."""
+        """Pause within a step: a pause that is cut short is taken again, one of a finished step is not."""
 
 
 class Workflows:
@@ -44,24 +44,27 @@ class Workflows:
         self._world = world
 
     async def ship(self, durable: Durable, values: Values) -> Values:
-        """Take a checked model to ready; after a failure, stop what would bill."""
+        """Take a checked model to ready; after a failure, stop what would bill, or leave it to a person."""
         run, plan = await self._opened(values, DELIVERY)
         await durable.step("check", lambda: tell_checked(run, values))
-        error = await walk(durable, run, plan.ship)
-        if error is None:
+        answer = await walk(durable, run, from_step(plan.ship, values.get("start")))
+        if answer is None:
             return {"error": None}
-        if (await durable.step("bills", lambda: _may_bill(run)))["bills"]:
+        error, hold = answer["error"], answer.get("hold", False)
+        if not hold and (await durable.step("bills", lambda: _may_bill(run)))["bills"]:
             stop = Step("stop", "Stopping what would bill without use.", plan.halt)
-            still = await repeat(durable, run, stop)
+            still = await repeat(durable, replace(run, due=None), stop)
             if still is not None:
-                error = {**error, "evidence": {**error["evidence"], "not_stopped": still}}
-        await durable.step("fail", lambda: _fail(run, error, PlacementState.FAILED))
+                error = {**error, "evidence": {**error["evidence"], "not_stopped": still["error"]}}
+        state = PlacementState.HELD if hold else PlacementState.FAILED
+        await durable.step("fail", lambda: _fail(run, error, state))
         return {"error": error}
 
     async def retire(self, durable: Durable, values: Values) -> Values:
         """Take a model from wherever it is to nothing."""
         run, plan = await self._opened(values, RETIRE)
-        error = await walk(durable, run, plan.retire)
+        answer = await walk(durable, run, plan.retire)
+        error = answer["error"] if answer else None
         if error is not None:
             await durable.step("fail", lambda: _fail(run, error, PlacementState.RETIRING))
         return {"error": error}
@@ -70,8 +73,20 @@ class Workflows:
         """Open the route that a workflow's values name; opening sends nothing, so it may happen again."""
         model = model_from(values["model"])
         place = await self._world.places.place(values["route"], rehearsal=values["rehearsal"])
-        run = Run(self._world, place, model, speaker, options_from(values["options"]))
+        due = datetime.fromisoformat(values["due"]) if values.get("due") else None
+        run = Run(self._world, place, model, speaker, options_from(values["options"]), due)
         return run, plan_of(place.route, model.kind)
+
+
+def from_step(steps: Sequence[Step], start: str | None) -> Sequence[Step]:
+    """Leave out the steps before one.
+
+    Args:
+        steps: In order.
+        start: Name of the first that shall be done; all of them when `None`.
+    """
+    names = [step.name for step in steps]
+    return steps[names.index(start) :] if start in names else steps
 
 
 async def walk(durable: Durable, run: Run, steps: Sequence[Step]) -> Values | None:
@@ -83,45 +98,37 @@ async def walk(durable: Durable, run: Run, steps: Sequence[Step]) -> Values | No
         steps: In order.
 
     Returns:
-        The data of the error that ended it, or `None` when every step is done.
+        What ended it: `error`, the data of an error, and `hold`; `None` when every step is done.
     """
     for step in steps:
         if not step.when(run):
             continue
-        error = await repeat(durable, run, step)
-        if error is not None:
-            return error
+        answer = await repeat(durable, run, step)
+        if answer is not None:
+            return answer
     return None
 
 
 async def repeat(durable: Durable, run: Run, step: Step) -> Values | None:
-    """Carry one step out until it is done (`None`) or has failed (the error's data)."""
+    """Carry one step out until it is done (`None`) or has ended otherwise (`error`, and `hold`)."""
     progress: Progress | None = None
+    pause = 0.0
     while True:
-        answer = await durable.step(step.name, _once(step, run, progress))
+        answer = await durable.step(step.name, _once(durable, step, run, progress, pause))
         if "again" not in answer:
-            return answer.get("error")
-        progress = Progress(**answer["progress"])
-        for nap in naps(answer["again"]):
-            await durable.sleep(nap)
+            return answer if "error" in answer else None
+        progress, pause = Progress(**answer["progress"]), answer["again"]
 
 
-def _once(step: Step, run: Run, progress: Progress | None) -> Callable[[], Awaitable[Values]]:
+def _once(
+    durable: Durable, step: Step, run: Run, progress: Progress | None, pause: float
+) -> Callable[[], Awaitable[Values]]:
     async def act() -> Values:
+        if pause:
+            await durable.sleep(pause)
         return await perform(step, run, progress)
 
     return act
-
-
-def naps(seconds: float) -> list[float]:
-    """Cut a pause into pieces: a cancellation waits for the end of one ("Control-plane stack", 1.4 rule 8).
-
-    Args:
-        seconds: The whole pause.
-    """
-    whole = int(seconds // _NAP)
-    rest = seconds - whole * _NAP
-    return [_NAP] * whole + ([rest] if rest > 0 or not whole else [])
 
 
 async def _may_bill(run: Run) -> Values:

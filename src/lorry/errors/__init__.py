@@ -53,6 +53,9 @@ LorryError
 │   ├── ProofNoEffect         proof_no_effect
 │   ├── DeliveryTimeout       delivery_timeout       retryable
 │   ├── NothingToResume       nothing_to_resume
+│   ├── NothingToCancel       nothing_to_cancel
+│   ├── DeliveryBusy          delivery_busy          retryable; another process works on it
+│   ├── DeliveryHeld          delivery_held          it waits for a person
 │   └── SourceChanged         source_changed
 ├── StorageError              our own disk
 │   ├── DiskFull              disk_full              retryable
@@ -76,12 +79,15 @@ from lorry.errors.data import (
 )
 from lorry.errors.delivery import (
     BaseNotServed,
+    DeliveryBusy,
     DeliveryError,
+    DeliveryHeld,
     DeliveryTimeout,
     DeploymentFailed,
     DeploymentStalled,
     ImportFailed,
     KeyMissing,
+    NothingToCancel,
     NothingToResume,
     PriceNotAccepted,
     ProofNoEffect,
@@ -164,7 +170,9 @@ __all__ = [
     "ConversionError",
     "ConversionFailed",
     "ConversionRefused",
+    "DeliveryBusy",
     "DeliveryError",
+    "DeliveryHeld",
     "DeliveryTimeout",
     "DeploymentFailed",
     "DeploymentStalled",
@@ -189,6 +197,7 @@ __all__ = [
     "NotRouted",
     "NotThere",
     "NotWritable",
+    "NothingToCancel",
     "NothingToResume",
     "OptionInvalid",
     "OutOfCredit",

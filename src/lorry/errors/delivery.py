@@ -87,3 +87,25 @@ class SourceChanged(DeliveryError):
 
     code = "source_changed"
     default_fix = "Put the original file back and resume, or run `lorry retire NAME` and ship the new one."
+
+
+class NothingToCancel(DeliveryError):
+    """No delivery of this model is under way."""
+
+    code = "nothing_to_cancel"
+    default_fix = "Run `lorry deliveries` to see what is under way."
+
+
+class DeliveryBusy(DeliveryError):
+    """Another process works on the delivery, and does not let go of it."""
+
+    code = "delivery_busy"
+    retryable = True
+    default_fix = "Run `lorry deliveries` to see who has it."
+
+
+class DeliveryHeld(DeliveryError):
+    """The delivery waits for a person."""
+
+    code = "delivery_held"
+    default_fix = "Run `lorry events NAME` to see why, then `lorry resume NAME`."

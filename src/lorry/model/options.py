@@ -9,6 +9,10 @@ from typing import Any
 
 from lorry.errors import OptionInvalid
 
+#: What happens when the time of a step, or of the whole delivery, is over: end it and stop what would bill;
+#: go on all the same; or leave everything as it is until a person decides.
+GIVE_UP, KEEP_TRYING, HOLD = AT_DEADLINE = ("give-up", "keep-trying", "hold")
+
 
 @dataclass(frozen=True, slots=True)
 class ShipOptions:
@@ -34,6 +38,8 @@ class ShipOptions:
         prompt: What the proof asks for; chosen by the trigger word when `None`.
         image: The container image to run, where the route runs one.
         base: Public id of the base model, where the files do not tell it.
+        deadline: Minutes that the whole delivery may take; `None` for no limit beside those of its steps.
+        at_deadline: What happens when the time of a step or of the whole is over: one of `AT_DEADLINE`.
     """
 
     config: str | None = None
@@ -50,6 +56,8 @@ class ShipOptions:
     prompt: str | None = None
     image: str | None = None
     base: str | None = None
+    deadline: float | None = None
+    at_deadline: str = GIVE_UP
 
     def given(self) -> dict[str, Any]:
         """Give what differs from the defaults, as JSON values."""
@@ -93,6 +101,10 @@ def _problems(options: ShipOptions) -> Iterator[str]:
         yield f"idle-window is {options.idle_window}, it must be a number of seconds above 0"
     if not (math.isfinite(options.weight) and options.weight > 0):
         yield f"weight is {options.weight:g}, it must be above 0 (nothing reaches a model at 0)"
+    if options.deadline is not None and not (math.isfinite(options.deadline) and options.deadline > 0):
+        yield f"deadline is {options.deadline:g}, it must be a number of minutes above 0"
+    if options.at_deadline not in AT_DEADLINE:
+        yield f"at-deadline is {options.at_deadline!r}, it can be {', '.join(AT_DEADLINE)}"
     for name in ("remote", "address"):
         value = getattr(options, name)
         if value is not None and value != "hub" and not value.startswith(("https://", "http://")):

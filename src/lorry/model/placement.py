@@ -23,6 +23,7 @@ class PlacementState(StrEnum):
     FAILED = "failed"
     RETIRING = "retiring"
     RETIRED = "retired"
+    HELD = "held"
 
     @property
     def sentence(self) -> str:
@@ -35,6 +36,7 @@ _SENTENCES = {
     PlacementState.READY: "It answers, and its effect was proved.",
     PlacementState.FAILED: "Its delivery ended with an error.",
     PlacementState.RETIRING: "It is being removed.",
+    PlacementState.HELD: "It waits for a person: `lorry resume` goes on, `lorry cancel --undo` removes it.",
     PlacementState.RETIRED: "Everything of it was removed from the platform.",
 }
 

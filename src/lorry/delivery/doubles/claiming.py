@@ -22,6 +22,7 @@ class MemoryClaims:
     async def enlist(self, worker: Worker, seconds: float) -> None:
         """Begin a worker's lease."""
         self._workers[worker.id] = worker
+        self._expired.discard(worker.id)
         if seconds <= 0:
             self.expire(worker.id)
 

@@ -35,6 +35,10 @@ class MemoryStore:
         """Read the placement of a model."""
         return self._placements.get(model)
 
+    async def placements(self) -> tuple[Placement, ...]:
+        """Read all placements, by model."""
+        return tuple(self._placements[name] for name in sorted(self._placements))
+
     async def save_placement(self, placement: Placement) -> None:
         """Write a placement, replacing what was there."""
         self._placements[placement.model] = placement

@@ -84,6 +84,9 @@ class Records(Protocol):
     async def placement(self, model: str) -> Placement | None:
         """Read the placement of a model."""
 
+    async def placements(self) -> tuple[Placement, ...]:
+        """Read all placements, by model."""
+
     async def save_placement(self, placement: Placement) -> None:
         """Write a placement, replacing what was there."""
 
