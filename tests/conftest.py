@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import database, postgres
+
+__all__ = ["database", "postgres"]
+
 #: What a process needs to run at all; everything else is taken away, keys and proxies first of all.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from lorry.delivery.ports import Journal, Platform
-from lorry.delivery.refusing import Agree
 from lorry.errors import ModelNotFound
 from lorry.journal import Estimate, Status
 from lorry.model.events import Event
 from lorry.model.forecast import Forecast
 from lorry.model.generation import Generation
 from lorry.model.names import parse_name
-from lorry.model.options import DEFAULT_OPTIONS, ShipOptions, Wish
-from lorry.model.placement import Placement, ShippedModel
+from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
+from lorry.model.placement import ShippedModel
 from lorry.model.report import WeightsReport
 from lorry.model.verdict import Verdict
 from lorry.settings import Settings, read_settings
+from lorry.verbs import DeliveryVerbs
 from lorry.wiring import House
 
 #: How often a followed journal is looked at.
 _LOOK_SECONDS = 0.3
 
 
-class Lorry:
+class Lorry(DeliveryVerbs):
     """Ship trained models, generate with them, and remove them again.
 
     Use it as an asynchronous context manager.
@@ -70,8 +71,6 @@ class Lorry:
         Raises:
             SourceNotFound: There is no such file or folder.
         """
-        import asyncio
-
         from lorry.store import shipped_as
         from lorry.weights import check
 
@@ -106,36 +105,6 @@ class Lorry:
         report = await self.check(source, base=base)
         return tuple(judge(report, profile) for profile in profiles)
 
-    async def ship(
-        self,
-        source: str | Path,
-        name: str,
-        *,
-        route: str = "local",
-        rehearse: bool | None = None,
-        options: ShipOptions = DEFAULT_OPTIONS,
-        agree: Agree | None = None,
-    ) -> Placement:
-        """Bring a model to a platform, and prove that it acts; goes on where an earlier attempt stood.
-
-        Args:
-            source: A .safetensors file, or what holds it, as `check` takes it. What the platform does not
-                take as it is goes there converted, when a conversion without loss is all it needs.
-            name: What the model is called from now on.
-            route: One of `lorry.platforms.profiles.ROUTES`.
-            rehearse: Whether the embedded engine plays the platform; as set when omitted.
-            options: Choices beyond the route's defaults.
-            agree: Asked before something is started that bills; nothing of the kind is started when omitted.
-
-        Returns:
-            Where it is, with the proof.
-
-        Raises:
-            LorryError: Any of the tree in `lorry.errors`; nothing half-made is billed afterwards.
-        """
-        deliveries = await self._house.deliveries()
-        return await deliveries.ship(source, parse_name(name), self._wish(route, rehearse, options), agree)
-
     async def forecast(
         self,
         source: str | Path,
@@ -166,10 +135,6 @@ class Lorry:
         report = await self.check(source, base=options.base)
         return await forecast_all(report, parse_name(name), wishes, self._house, now())
 
-    def _wish(self, route: str, rehearse: bool | None, options: ShipOptions) -> Wish:
-        rehearsal = self._house.settings.rehearse if rehearse is None else rehearse
-        return Wish(route, rehearsal and route != "local", options)
-
     async def platform(self, *, rehearse: bool | None = None) -> Platform:
         """Connect to Together, or to the embedded engine in its place; its ports are what the routes use.
 
@@ -181,15 +146,6 @@ class Lorry:
         """
         embedded = self._house.settings.rehearse if rehearse is None else rehearse
         return await self._house.platform(embedded=embedded)
-
-    async def resume(self, name: str) -> Placement:
-        """Go on with a delivery that was interrupted.
-
-        Args:
-            name: The model's name.
-        """
-        deliveries = await self._house.deliveries()
-        return await deliveries.resume(parse_name(name))
 
     async def generate(
         self,
@@ -299,8 +255,6 @@ class Lorry:
         Raises:
             ModelNotFound: The journal has nothing about it.
         """
-        import asyncio
-
         from lorry.journal import follow
 
         async def wait() -> bool:
@@ -317,15 +271,3 @@ class Lorry:
         if not found and not after:
             raise ModelNotFound(f"Nothing is known about a model {name!r} here.")
         return found
-
-    async def retire(self, name: str) -> None:
-        """Remove a model from its platform and the Hub, all of it; the file on disk stays.
-
-        Args:
-            name: The model's name.
-
-        Raises:
-            ModelNotFound: No such model is known here.
-        """
-        deliveries = await self._house.deliveries()
-        await deliveries.retire(parse_name(name))

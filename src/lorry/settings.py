@@ -48,6 +48,8 @@ class Settings:
         together_url: Address of Together's API, without `/v1`.
         together_key: Key of Together's API, sent to that address and to nobody else; never shown or logged.
         together_project: Id of the project there; the platform is asked whose key it is when `None`.
+        database_url: Address of a Postgres database for what Lorry remembers and for its deliveries, which
+            may then run on several machines; files in the home when `None`. Its password is never shown.
         rehearse: Whether the embedded engine plays Together: `true` or `false`.
         allow_private_addresses: Whether a link that is checked may lead into a private network or to this
             machine: `true` or `false`. The Hub at `hub_url` may lie there without it.
@@ -63,13 +65,16 @@ class Settings:
     together_url: str = TOGETHER_URL
     together_key: str | None = field(default=None, repr=False)
     together_project: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     rehearse: bool = False
     allow_private_addresses: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """List the keys and tokens: what nothing may show."""
-        return tuple(value for name in SECRETS if (value := getattr(self, name)))
+        kept = (value for name in SECRETS if (value := getattr(self, name)))
+        password = urlsplit(self.database_url).password if self.database_url else None
+        return (*kept, *((password,) if password else ()))
 
 
 #: The settings that are keys or tokens.
@@ -215,6 +220,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "together_url": together,
         "together_key": key,
         "together_project": take("together_project")[1],
+        "database_url": _database(take("database_url"), problems),
         **truths,
     }
 
@@ -226,6 +232,25 @@ def _secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | Non
     if text and not (text.isascii() and text.isprintable() and " " not in text):
         problems.append(f"{label} holds signs that no {what} has.")
     return text or None
+
+
+def _database(given: tuple[str, Any], problems: list[str]) -> str | None:
+    """Accept the address of a Postgres database; what is said of it never has its password."""
+    label, value = given
+    address = str(value or "").strip()
+    if not address:
+        return None
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("postgresql", "postgres") and parts.port != 0
+        named = bool(parts.path.strip("/"))
+    except ValueError:  # a port beyond 65535, or a bracket too few
+        usable = named = False
+    if not usable:
+        problems.append(f"{label} is {shown(repr(address))}; it must begin with postgresql://.")
+    elif not named:
+        problems.append(f"{label} names no database: add /NAME behind the host.")
+    return f"postgresql://{address.partition('://')[2]}"
 
 
 def _api_root(given: tuple[str, Any], problems: list[str]) -> str:

@@ -73,7 +73,9 @@ class House:
         if self._store is None:
             from lorry.store import open_store
 
-            self._store = await self._stack.enter_async_context(open_store(self.settings.home))
+            self._store = await self._stack.enter_async_context(
+                open_store(self.settings.home, self.settings.database_url)
+            )
         return self._store
 
     async def place(self, route: str, *, rehearsal: bool) -> Place:
@@ -174,9 +176,11 @@ class House:
                 records=store,
                 journal=self.around(journal) if self.around else journal,
                 intents=store,
+                claims=store.claiming,
                 places=self,
                 now=now,
                 listen=self.listen,
+                database=self.settings.database_url,
             )
             self._deliveries = await self._stack.enter_async_context(opened)
         return self._deliveries

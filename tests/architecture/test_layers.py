@@ -38,7 +38,7 @@ HEAVY = {
     "tokenizers": ("engine/renderers", "engine/language"),
     "together": ("platforms/together",),
     "huggingface_hub": ("hub.py",),
-    "dbos": ("delivery/durable.py",),
+    "dbos": ("delivery/durable.py", "delivery/durable_opening.py"),
     "ray": ("engine/ray.py",),
     "fastapi": ("engine", "server"),
     "cyclopts": ("cli",),

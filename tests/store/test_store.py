@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,19 +25,14 @@ EVENT = Event("tok", "delivery", "upload", "done", "2 files.", AT, 1.25, {"bytes
 Either = Store | MemoryStore
 
 
-@asynccontextmanager
-async def _opened(kind: str, home: Path) -> AsyncIterator[Either]:
-    if kind == "memory":
-        yield MemoryStore()
-    else:
-        async with open_store(home) as store:
-            yield store
-
-
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 async def store(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Either]:
     """Give each implementation of the three ports."""
-    async with _opened(request.param, home) as opened:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    database = request.getfixturevalue("database") if request.param == "postgres" else None
+    async with open_store(home, database) as opened:
         yield opened
 
 

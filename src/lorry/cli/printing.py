@@ -84,6 +84,15 @@ def model_lines(models: Sequence[ShippedModel]) -> list[str]:
         state, route = (str(place.state), place.route) if place else ("new", "-")
         updated = (place.updated_at if place else model.created_at).strftime("%Y-%m-%d %H:%M")
         rows.append((model.name, state, route, model.base, model.trigger or "-", effect, updated))
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Line up columns.
+
+    Args:
+        rows: The head first; all of the same length.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -185,6 +194,19 @@ def event_line(event: Event) -> str:
     seconds = f"{event.seconds:7.2f} s" if event.seconds is not None else " " * 9
     what = f"{event.source:<10}  {event.subject:<10} {event.action:<9}"
     return f"{_clock(event.at)}  {what} {seconds}  {event.message}"
+
+
+def worker_line(event: Event) -> str:
+    """Write what a worker tells while it works on many models; nothing for what only matters within one.
+
+    Args:
+        event: What happened.
+    """
+    if event.action not in ("done", "failed", "retry", "adopted", "waits", "late"):
+        return ""
+    seconds = f"{event.seconds:7.2f} s" if event.seconds is not None else " " * 9
+    mark = {"done": "ok", "failed": "FAIL"}.get(event.action, "")
+    return f"{_clock(event.at)}  {event.model:<20}  {mark:<4}  {event.subject:<10} {seconds}  {event.message}"
 
 
 def _clock(at: datetime) -> str:

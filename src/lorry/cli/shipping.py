@@ -35,6 +35,9 @@ class Going:
         prompt: What the proof asks for.
         image: Container image to run, for together-container.
         base: Public id of the base model, where the files do not tell it.
+        deadline: Minutes that the whole delivery may take; without it only its steps have limits.
+        at_deadline: What happens when the time is over: give-up (end it, stop what would bill), keep-trying,
+            or hold (leave everything as it is until you decide).
     """
 
     rehearse: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
@@ -52,6 +55,8 @@ class Going:
     prompt: str | None = None
     image: str | None = None
     base: str | None = None
+    deadline: float | None = None
+    at_deadline: str = "give-up"
 
     def options(self) -> ShipOptions:
         """Give them as the options of a delivery.
@@ -77,6 +82,8 @@ class Going:
             prompt=self.prompt,
             image=self.image,
             base=self.base,
+            deadline=self.deadline,
+            at_deadline=self.at_deadline,
         )
         require_sound(options)
         return options

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from lorry.delivery.beginning import Beginnings, Work
 from lorry.delivery.custody import Custody
 from lorry.delivery.durable import Runtime
 from lorry.delivery.durable_opening import fault
+from lorry.delivery.hands import Hands
 from lorry.delivery.place import Places
 from lorry.delivery.policy import Policy
 from lorry.delivery.ports import Claims, Intents, Journal, Now, Records
-from lorry.delivery.refusing import Agree, busy, nothing_to_cancel
+from lorry.delivery.refusing import Agree, nothing_to_cancel
 from lorry.delivery.run import World
 from lorry.delivery.workflow import Workflows
 from lorry.errors import DeliveryError, LorryError, error_from
@@ -68,7 +69,7 @@ class Deliveries:
         database: str | None = None,
     ) -> None:
         chosen = policy or Policy()
-        self.custody = Custody(claims, home, chosen.lease, chosen.beat, self._drop)
+        self.custody = Custody(claims, home, chosen.lease, chosen.beat, lambda name: self._hands.drop(name))
         self.world = World(
             home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody
         )
@@ -77,9 +78,7 @@ class Deliveries:
         self._runtime = Runtime(home, bodies, self.custody.id, database)
         self._begin = Beginnings(self.world, self._runtime)
         self._open = AsyncExitStack()
-        self._turns: dict[str, asyncio.Lock] = {}
-        self._keeping: dict[Work, asyncio.Task[None]] = {}
-        self._dropping: set[asyncio.Task[None]] = set()
+        self._hands = Hands(self.world, self.custody, self._begin)
 
     async def __aenter__(self) -> Deliveries:
         async with AsyncExitStack() as opening:
@@ -121,7 +120,7 @@ class Deliveries:
         wanted = wish or Wish()
         place = await self.world.places.place(wanted.route, rehearsal=wanted.rehearsal)
         seen = await self._begin.look_at(source, name, place, wanted.options.base)
-        async with self._hands_on(name):
+        async with self._hands.on(name):
             task = await self._begin.ship(seen, wanted, place, agree)
         return await self._outcome(name, task)
 
@@ -143,12 +142,9 @@ class Deliveries:
         wanted = wish or Wish()
         place = await self.world.places.place(wanted.route, rehearsal=wanted.rehearsal)
         seen = await self._begin.look_at(source, name, place, wanted.options.base)
-        async with self._turn(name):
-            if await self.custody.take(name):
-                try:
-                    await self._begin.hand_over(seen, wanted, place, agree)
-                finally:
-                    await self.custody.release(name)
+        async with self._hands.free(name) as held:
+            if held:
+                await self._begin.hand_over(seen, wanted, place, agree)
         return await self._outcome(name, None)
 
     async def resume(self, name: str) -> Placement:
@@ -167,7 +163,7 @@ class Deliveries:
             LorryError: As `ship`.
         """
         await self._begin.known(name)
-        async with self._hands_on(name) as waited:
+        async with self._hands.on(name) as waited:
             ready = waited and (await self._outcome(name, None)).state is PlacementState.READY
             task = None if ready else await self._begin.resume(name)
         return await self._outcome(name, task)
@@ -189,7 +185,7 @@ class Deliveries:
             LorryError: As `ship`.
         """
         await self._begin.known(name)
-        async with self._hands_on(name, wrest=True):
+        async with self._hands.on(name, wrest=True):
             task = await self._begin.retry(name, start)
         return await self._outcome(name, task)
 
@@ -209,7 +205,7 @@ class Deliveries:
             DeliveryBusy: Another process has it and does not let go.
         """
         await self._begin.known(name)
-        async with self._hands_on(name, wrest=True):
+        async with self._hands.on(name, wrest=True):
             placement = await self.world.records.placement(name)
             if placement is not None and placement.state not in _CANCELLABLE:
                 raise nothing_to_cancel(placement)
@@ -233,7 +229,7 @@ class Deliveries:
             DeliveryBusy: Another process has it and does not let go.
             PlatformError: The platform refused, or failed for longer than the policy allows.
         """
-        async with self._hands_on(name, wrest=True):
+        async with self._hands.on(name, wrest=True):
             task = await self._begin.retire(name)
         await self._end_of(name, task)
 
@@ -244,101 +240,31 @@ class Deliveries:
             placement: What was seen of it.
         """
         name = placement.model
-        async with self._turn(name):
-            if self._begin.running(name) or not await self.custody.take(name):
+        async with self._hands.free(name) as held:
+            now = await self.world.records.placement(name) if held else None
+            if now is None or now.state is not placement.state:
                 return None
-            try:
-                now = await self.world.records.placement(name)
-                if now is None or now.state is not placement.state:
-                    return None
-                if now.state is PlacementState.RETIRING:
-                    return await self._begin.retire(name)
-                return await self._begin.go_on(await self._begin.known(name), now)
-            finally:
-                await self._keep_or_release(name)
+            if now.state is PlacementState.RETIRING:
+                return await self._begin.retire(name)
+            return await self._begin.go_on(await self._begin.known(name), now)
 
     async def give_up(self, name: str, error: DeliveryError) -> None:
         """Leave a delivery that nobody works on to a person."""
-        async with self._turn(name):
-            if await self.custody.take(name):
-                try:
-                    await self._begin.hold(name, error.message)
-                    placement = await self._outcome(name, None)
-                    await self.world.records.save_placement(replace(placement, error=error.as_dict()))
-                finally:
-                    await self.custody.release(name)
+        async with self._hands.free(name) as held:
+            if held:
+                await self._begin.hold(name, error.message)
+                placement = await self._outcome(name, None)
+                await self.world.records.save_placement(replace(placement, error=error.as_dict()))
 
     async def settled(self) -> None:
         """Wait until nothing runs any more of what this process began or took up."""
-        while self._keeping:
-            await asyncio.wait(self._keeping.values())
+        await self._hands.settled()
 
     async def note_worker(self, name: str, error: LorryError) -> None:
         """Tell a model's journal that a worker could not go on with it."""
         told = step_note(name, "worker", "resume", "waits", error.message, self.world.now(), error.as_dict())
         await self.world.journal.write(told)
         self.world.listen(told)
-
-    # Whose it is
-
-    @asynccontextmanager
-    async def _hands_on(self, name: str, *, wrest: bool = False) -> AsyncIterator[bool]:
-        """Hold a delivery while its work is begun; the work then holds it until its end.
-
-        Args:
-            name: Whose.
-            wrest: Whether whoever has it is asked to let go, instead of being waited for.
-
-        Yields:
-            Whether another process had it.
-        """
-        async with self._turn(name):
-            waited = await self._await_turn(name, wrest=wrest)
-            try:
-                yield waited
-            finally:
-                await self._keep_or_release(name)
-
-    async def _await_turn(self, name: str, *, wrest: bool) -> bool:
-        pause, patience = self.world.policy.listen, 3 * self.world.policy.lease
-        waited, last = 0.0, await self._last_event(name)
-        while not await self.custody.take(name):
-            if wrest and waited >= patience:
-                held = await self.custody.holder(name)
-                raise busy(name, held[1] if held else None)
-            if wrest:
-                await self.custody.ask(name)
-            await asyncio.sleep(pause)
-            waited += pause
-            for event in await self.world.journal.read(name, last):
-                self.world.listen(event)
-                last = event.id or last
-        return waited > 0
-
-    async def _last_event(self, name: str) -> int:
-        told = await self.world.journal.read(name)
-        return told[-1].id or 0 if told else 0
-
-    async def _keep_or_release(self, name: str) -> None:
-        task = self._begin.running(name)
-        if task is None:
-            await self.custody.release(name)
-        elif task not in self._keeping:
-            self._keeping[task] = asyncio.create_task(self._keep(name, task))
-
-    async def _keep(self, name: str, task: Work) -> None:
-        """Let go of a delivery when its work has ended and nothing else was begun."""
-        await asyncio.wait({task})
-        async with self._turn(name):
-            self._keeping.pop(task, None)
-            if self._begin.running(name) is None:
-                await self.custody.release(name)
-
-    def _drop(self, name: str) -> None:
-        """Stop what runs of a delivery that somebody asks for, or that was lost."""
-        dropping = asyncio.ensure_future(self._begin.halt(name))
-        self._dropping.add(dropping)
-        dropping.add_done_callback(self._dropping.discard)
 
     # Ending
 
@@ -352,8 +278,7 @@ class Deliveries:
 
     async def _end_of(self, name: str, task: Work) -> None:
         await asyncio.wait({task})  # leaves the task alone when the caller is cancelled
-        if task in self._keeping:
-            await asyncio.wait({self._keeping[task]})
+        await self._hands.let_go(task)
         if task.cancelled():
             raise DeliveryError(
                 f"The work on {name} was stopped before its end.",
@@ -366,9 +291,6 @@ class Deliveries:
         error = task.result()["error"]
         if error is not None:
             raise error_from(error)
-
-    def _turn(self, name: str) -> asyncio.Lock:
-        return self._turns.setdefault(name, asyncio.Lock())
 
 
 def _deaf(_: Event) -> None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from lorry.delivery.performing import Progress, perform
 from lorry.delivery.plan import Plan
 from lorry.delivery.routes import plan_of
-from lorry.delivery.run import Progress, Run, Step, Values, World, perform
+from lorry.delivery.run import Run, Step, Values, World
 from lorry.delivery.seen import model_from, tell_checked
 from lorry.model.options import options_from
 from lorry.model.placement import PlacementState

@@ -60,7 +60,9 @@ LorryError
 ├── StorageError              our own disk
 │   ├── DiskFull              disk_full              retryable
 │   ├── NotWritable           not_writable
-│   └── HomeBusy              home_busy              retryable
+│   ├── HomeBusy              home_busy              retryable
+│   ├── DatabaseUnreachable   database_unreachable   retryable
+│   └── DatabaseRefused       database_refused       wrong user, password or database
 ├── EngineError               the embedded engine
 │   ├── PortTaken             port_taken
 │   └── AdapterUnusable       adapter_unusable       the renderer can't take this adapter
@@ -103,6 +105,8 @@ from lorry.errors.files import (
 )
 from lorry.errors.machine import (
     AdapterUnusable,
+    DatabaseRefused,
+    DatabaseUnreachable,
     DiskFull,
     EngineError,
     ExtraMissing,
@@ -170,6 +174,8 @@ __all__ = [
     "ConversionError",
     "ConversionFailed",
     "ConversionRefused",
+    "DatabaseRefused",
+    "DatabaseUnreachable",
     "DeliveryBusy",
     "DeliveryError",
     "DeliveryHeld",

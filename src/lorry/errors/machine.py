@@ -34,6 +34,21 @@ class HomeBusy(StorageError):
     default_fix = "Wait until it has ended, or use another home with `--home`."
 
 
+class DatabaseUnreachable(StorageError):
+    """The database server does not answer."""
+
+    code = "database_unreachable"
+    retryable = True
+    default_fix = "Start it, or correct LORRY_DATABASE_URL; without that, Lorry keeps a file in its home."
+
+
+class DatabaseRefused(StorageError):
+    """The database server answers, and lets nobody in with this address."""
+
+    code = "database_refused"
+    default_fix = "Correct user, password and database in LORRY_DATABASE_URL, or have them made."
+
+
 class EngineError(LorryError):
     """The embedded engine can't do its work."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import Select, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.model.events import Event
@@ -21,16 +21,20 @@ _NEWEST = 10_000
 class StoredJournal:
     """`lorry.delivery.ports.Journal` over the table `events`."""
 
-    def __init__(self, engine: AsyncEngine, file: Path) -> None:
+    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
         self._engine = engine
-        self._file = file
+        self._where = where
 
     async def write(self, event: Event) -> None:
         """Append an event durably: it is on the disk when this returns."""
         values = {**asdict(event), "at": event.at.isoformat()}
         del values["id"]
-        with translated(self._file):
+        with translated(self._where):
             async with self._engine.begin() as connection:
+                if self._engine.dialect.name == "postgresql":
+                    # Ids are given in the order of writing and seen in that of committing: one writer of a
+                    # model at a time, so that who follows it by id misses none.
+                    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(event.model))))
                 await connection.execute(insert(EVENTS).values(**values))
 
     async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
@@ -47,7 +51,7 @@ class StoredJournal:
         return (await self._events(query))[::-1]
 
     async def _events(self, query: Select[Any]) -> tuple[Event, ...]:
-        with translated(self._file):
+        with translated(self._where):
             async with self._engine.connect() as connection:
                 await connection.execution_options(reads=True)
                 rows = (await connection.execute(query)).mappings().all()

@@ -1,4 +1,4 @@
-"""Opening the database: the engine, its settings, and the way to the newest tables."""
+"""Opening the database, SQLite or Postgres, and the way to the newest tables."""
 
 from __future__ import annotations
 
@@ -10,46 +10,59 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, event, inspect, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from lorry.errors import DiskFull, NotWritable
+from lorry.errors import DiskFull, NotWritable, StorageError
+from lorry.redaction import shown
+from lorry.store.claims import StoredClaims
+from lorry.store.dialects import postgres_engine, sqlite_engine
 from lorry.store.events import StoredJournal
 from lorry.store.faults import translated
 from lorry.store.intents import StoredIntents
-from lorry.store.migrations import HEAD, upgrade
+from lorry.store.migrations import HEAD, REVISIONS, upgrade
 from lorry.store.records import StoredRecords
 from lorry.store.shipped import STORE_FILE
 
+#: Names the lock under which one process at a time brings the tables of a Postgres database up to date.
+_ONE_UPGRADE = 0x4C6F727279  # "Lorry"
+
 
 class Store(StoredRecords, StoredJournal, StoredIntents):
-    """The ports Records, Journal and Intents of one home, over one database."""
+    """The ports Records, Journal and Intents over one database; `claiming` is the port Claims."""
+
+    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
+        super().__init__(engine, where)
+        self.claiming = StoredClaims(engine, where)
 
 
 @asynccontextmanager
-async def open_store(home: Path) -> AsyncIterator[Store]:
+async def open_store(home: Path, database: str | None = None) -> AsyncIterator[Store]:
     """Open the store of a home, creating the folder and the tables when they are missing.
 
     Args:
         home: Folder of Lorry's own state.
+        database: Address of a Postgres database; SQLite in the home when `None`.
 
     Yields:
         The store, usable until the block ends.
 
     Raises:
-        StorageError: The folder or the file can't be used.
+        StorageError: The folder, the file or the database can't be used.
     """
-    file = home / STORE_FILE
     await asyncio.to_thread(_make, home)
-    with translated(file):
-        await asyncio.to_thread(_probe, file)
-    engine = _engine(file)
+    where: str | Path = shown(database) if database else home / STORE_FILE
+    if database:
+        engine = postgres_engine(database)
+    else:
+        with translated(where):
+            await asyncio.to_thread(_probe, home / STORE_FILE)
+        engine = sqlite_engine(home / STORE_FILE)
     try:
-        with translated(file):
-            await _bring_up_to_date(engine)
-        yield Store(engine, file)
+        with translated(where):
+            await _bring_up_to_date(engine, where)
+        yield Store(engine, where)
     finally:
         await engine.dispose()
 
@@ -82,38 +95,27 @@ def _probe(file: Path) -> None:
         os.close(folder)
 
 
-def _engine(file: Path) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{file}")
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def settle(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, below
-        cursor = connection.cursor()
-        # FULL keeps an intent over a power loss; 4 ms a write is nothing here (stack study, 1.1 and 1.4).
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A reader that turns writer can't wait for another writer in SQLite; taking the lock first can.
-        mode = "DEFERRED" if connection.get_execution_options().get("reads") else "IMMEDIATE"
-        connection.exec_driver_sql(f"BEGIN {mode}")
-
-    return engine
-
-
-async def _bring_up_to_date(engine: AsyncEngine) -> None:
+async def _bring_up_to_date(engine: AsyncEngine, where: str | Path) -> None:
     async with engine.connect() as connection:
         await connection.execution_options(reads=True)
-        if await connection.run_sync(_is_head):
+        if await connection.run_sync(_revision) == HEAD:
             return
     async with engine.begin() as connection:
-        if not await connection.run_sync(_is_head):  # another process may have been quicker
+        if engine.dialect.name == "postgresql":  # SQLite's transaction holds the lock of the whole file
+            await connection.execute(select(func.pg_advisory_xact_lock(_ONE_UPGRADE)))
+        found = await connection.run_sync(_revision)
+        if found not in (None, *REVISIONS):
+            raise StorageError(
+                f"{where} was written by a newer Lorry: its tables are at {found}, this one knows {HEAD}.",
+                fix="Install the newer version again, or choose another home or database.",
+                evidence={"database": str(where), "found": found, "known": list(REVISIONS)},
+            )
+        if found != HEAD:  # another process may have been quicker
             await connection.run_sync(upgrade)
 
 
-def _is_head(connection: Connection) -> bool:
+def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
-        return False
-    return connection.execute(text("select version_num from alembic_version")).scalar() == HEAD
+        return None
+    found = connection.execute(text("select version_num from alembic_version")).scalar()
+    return str(found) if found else None

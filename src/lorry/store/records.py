@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.model.options import options_from
 from lorry.model.placement import Placement, PlacementState, Proof, ProviderIds, TrainedModel
+from lorry.store.dialects import upsert
 from lorry.store.faults import translated
 from lorry.store.tables import MODELS, PLACEMENTS
 
@@ -21,9 +21,9 @@ from lorry.store.tables import MODELS, PLACEMENTS
 class StoredRecords:
     """`lorry.delivery.ports.Records` over the tables `models` and `placements`."""
 
-    def __init__(self, engine: AsyncEngine, file: Path) -> None:
+    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
         self._engine = engine
-        self._file = file
+        self._where = where
 
     async def model(self, name: str) -> TrainedModel | None:
         """Read a model by name."""
@@ -43,30 +43,35 @@ class StoredRecords:
         rows = await self._rows(select(PLACEMENTS).where(PLACEMENTS.c.model == model))
         return _placement(rows[0]) if rows else None
 
+    async def placements(self) -> tuple[Placement, ...]:
+        """Read all placements, by model."""
+        rows = await self._rows(select(PLACEMENTS).order_by(PLACEMENTS.c.model))
+        return tuple(_placement(row) for row in rows)
+
     async def save_placement(self, placement: Placement) -> None:
         """Write a placement, replacing what was there."""
         await self._write(PLACEMENTS, placement.as_dict())
 
     async def forget(self, model: str) -> None:
         """Delete a model and its placement; the journal stays."""
-        with translated(self._file):
+        with translated(self._where):
             async with self._engine.begin() as connection:
                 await connection.execute(delete(PLACEMENTS).where(PLACEMENTS.c.model == model))
                 await connection.execute(delete(MODELS).where(MODELS.c.name == model))
 
     async def _rows(self, query: Any) -> list[Mapping[str, Any]]:
-        with translated(self._file):
+        with translated(self._where):
             async with self._engine.connect() as connection:
                 await connection.execution_options(reads=True)
                 return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def _write(self, table: Table, values: Mapping[str, Any]) -> None:
-        statement = insert(table).values(**values)
-        keys = [column.name for column in table.primary_key]
-        changes = {name: statement.excluded[name] for name in values if name not in keys}
-        with translated(self._file):
+        keys = {column.name for column in table.primary_key}
+        changes = [name for name in values if name not in keys]
+        statement = upsert(self._engine.dialect.name, table, values, changes)
+        with translated(self._where):
             async with self._engine.begin() as connection:
-                await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+                await connection.execute(statement)
 
 
 def _model(row: Mapping[str, Any]) -> TrainedModel:

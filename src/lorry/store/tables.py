@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
@@ -40,7 +54,7 @@ PLACEMENTS = Table(
 EVENTS = Table(
     "events",
     METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("model", String(40), nullable=False),
     Column("source", String(40), nullable=False),
     Column("subject", String(40), nullable=False),
@@ -59,4 +73,26 @@ INTENTS = Table(
     Column("key", String(120), primary_key=True),
     Column("what", JSON, nullable=False),
     Column("result", JSON),
+)
+
+#: Processes that run deliveries; `until` is when the lease ends, seconds since 1970 by the database's clock.
+WORKERS = Table(
+    "workers",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("home", Text, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+#: Which of them has which delivery.
+CLAIMS = Table(
+    "claims",
+    METADATA,
+    Column("model", String(40), primary_key=True),
+    Column("worker", String(40), nullable=False),
+    Column("taken", Integer, nullable=False),
+    Column("asked", String(20), nullable=False),
+    Index(None, "worker"),
 )

@@ -11,7 +11,7 @@ from lorry.model.placement import Placement
 
 
 def resume(name: str, /, *, common: Common = Common()) -> None:  # noqa: B008 - frozen
-    """Go on with a delivery that was interrupted.
+    """Go on with a delivery that was interrupted, failed or waits for a person.
 
     Args:
         name: The model's name.

@@ -12,7 +12,7 @@ from lorry.cli.options import Common
 from lorry.cli.printing import proof_lines
 from lorry.cli.progress import Steps
 from lorry.cli.shipping import Going
-from lorry.model.placement import Placement
+from lorry.model.placement import Placement, PlacementState
 
 if TYPE_CHECKING:
     from lorry.model.forecast import Forecast
@@ -26,6 +26,7 @@ def ship(
     route: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     yes: Annotated[bool, Parameter(negative="", alias="-y")] = False,
+    detach: Annotated[bool, Parameter(negative="")] = False,
     going: Going = Going(),  # noqa: B008 - frozen
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
@@ -42,15 +43,20 @@ def ship(
         dry_run: Say for each route what would be created, what it would cost and what would be refused.
             Nothing is made.
         yes: Agree to the price of what is started, without being asked.
+        detach: Only check it and write it down; a `lorry worker` does the rest.
     """
     if dry_run:
         _tell_forecasts(_forecast(source, name, route, going, common), common)
         return
-    tell_ready(_deliver(source, name, route, going, common, yes=yes), common)
+    placement = _deliver(source, name, route, going, common, yes=yes, detach=detach)
+    if placement.state is PlacementState.READY:
+        tell_ready(placement, common)
+    else:
+        common.out(placement.as_dict(), _handed_over(name))
 
 
 def _deliver(
-    source: str, name: str, route: str | None, going: Going, common: Common, *, yes: bool
+    source: str, name: str, route: str | None, going: Going, common: Common, *, yes: bool, detach: bool
 ) -> Placement:
     from lorry.api import Lorry
 
@@ -58,7 +64,8 @@ def _deliver(
         with Steps(common.steps_console()) as steps:
             async with Lorry(common.settings(), listen=steps.show) as lorry:
                 steps.expect(await lorry.estimates(route or "local", rehearse=going.rehearse))
-                return await lorry.ship(
+                ship = lorry.submit if detach else lorry.ship
+                return await ship(
                     source,
                     name,
                     route=route or "local",
@@ -83,6 +90,13 @@ def _forecast(
             )
 
     return asyncio.run(ask())
+
+
+def _handed_over(name: str) -> list[str]:
+    return [
+        f"{name} is written down; a worker takes it from here.",
+        f"next: `lorry events {name} --follow` to watch, `lorry worker` where none runs.",
+    ]
 
 
 def _tell_forecasts(told: tuple[Forecast, ...], common: Common) -> None:

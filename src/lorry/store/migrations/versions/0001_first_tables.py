@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Create the tables."""
@@ -58,7 +60,7 @@ def _placements() -> None:
 def _events() -> None:
     op.create_table(
         "events",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", _ID, nullable=False, autoincrement=True),
         sa.Column("model", sa.String(40), nullable=False),
         sa.Column("source", sa.String(40), nullable=False),
         sa.Column("subject", sa.String(40), nullable=False),

@@ -30,7 +30,8 @@ def upgrade() -> None:
     op.add_column("models", sa.Column("kind", sa.String(20), nullable=False, server_default="image-lora"))
     op.add_column("placements", sa.Column("rehearsal", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("placements", sa.Column("options", sa.JSON, nullable=False, server_default="{}"))
-    op.execute(_RENAMED)
+    if op.get_bind().dialect.name == "sqlite":  # on Postgres nothing was written before 0003
+        op.execute(_RENAMED)
 
 
 def downgrade() -> None:

@@ -1,0 +1,52 @@
+"""`lorry worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from lorry.cli.options import Common
+from lorry.cli.printing import worker_line
+from lorry.model.events import Event
+
+
+def worker(
+    *,
+    at_once: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1000,
+    common: Common = Common(),  # noqa: B008 - frozen
+) -> None:
+    """Go on with every delivery that nobody works on, until it is stopped (Ctrl-C, SIGTERM).
+
+    Several workers share the deliveries of one home, or of one Postgres database (LORRY_DATABASE_URL) on
+    several machines; when one dies, another has its deliveries within seconds.
+
+    Args:
+        at_once: Deliveries that it works on at most; most of their time they wait.
+    """
+    from lorry.api import Lorry
+
+    def tell(event: Event) -> None:
+        text = json.dumps(event.as_dict(), default=str) if common.json else worker_line(event)
+        if text:
+            print(text, flush=True)  # noqa: T201 - the door prints
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with Lorry(common.settings(), listen=tell) as lorry:
+            await lorry.work(
+                stop, at_once=at_once, began=lambda: _say("A worker waits for deliveries.", common)
+            )
+        _say("The worker has ended; others go on with its deliveries.", common)
+
+    asyncio.run(work())
+
+
+def _say(sentence: str, common: Common) -> None:
+    if not common.json:
+        print(sentence, flush=True)  # noqa: T201 - the door prints
