@@ -39,9 +39,8 @@ def worker(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with Lorry(common.settings(), listen=tell) as lorry:
-            await lorry.work(
-                stop, at_once=at_once, began=lambda: _say("A worker waits for deliveries.", common)
-            )
+            _say("A worker waits for deliveries. Stop it with Ctrl-C.", common)
+            await lorry.work(stop, at_once=at_once)
         _say("The worker has ended; others go on with its deliveries.", common)
 
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""What can be done with deliveries from Python; `lorry.api.Lorry` has these verbs and the rest."""
+"""What can be done with deliveries from Python; `Lorry` has these verbs and the rest."""
 
 from __future__ import annotations
 

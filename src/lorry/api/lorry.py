@@ -1,4 +1,4 @@
-"""Lorry from Python: the same verbs as the command line, asynchronous, with typed values in and out."""
+"""All of Lorry in one class: checking, shipping, generating, and reading what happened."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lorry.api.verbs import DeliveryVerbs
 from lorry.delivery.ports import Journal, Platform
 from lorry.errors import ModelNotFound
 from lorry.journal import Estimate, Status
@@ -20,7 +21,6 @@ from lorry.model.placement import ShippedModel
 from lorry.model.report import WeightsReport
 from lorry.model.verdict import Verdict
 from lorry.settings import Settings, read_settings
-from lorry.verbs import DeliveryVerbs
 from lorry.wiring import House
 
 #: How often a followed journal is looked at.
