@@ -140,6 +140,7 @@ async def over_memory(order: Order) -> None:
             records=store,
             journal=DoomedJournal(store, Doom(order, "entry")),
             intents=store,
+            claims=store.claiming,
             places=OnePlace(place),
             now=lambda: datetime.now(UTC),
             policy=Policy(first_look=0.001),

@@ -9,9 +9,17 @@ import pytest
 
 from lorry.delivery.doubles import Fault, Ground, MemoryStore
 from lorry.delivery.doubles.serving import MemoryEndpoints
-from lorry.delivery.intents import Creation, create_once
+from lorry.delivery.intents import Change, Creation, change_once, create_once, digest_of_arguments
 from lorry.delivery.ports import HostedEndpoint
-from lorry.errors import AnswerLost, Conflict, KeyRejected, PlatformError, PlatformFault, Unreachable
+from lorry.errors import (
+    AnswerLost,
+    Conflict,
+    KeyRejected,
+    NotThere,
+    PlatformError,
+    PlatformFault,
+    Unreachable,
+)
 
 
 class Notes:
@@ -52,7 +60,9 @@ async def test_the_intent_is_written_before_anything_is_asked() -> None:
     )
     with pytest.raises(KeyRejected):
         await create_once(_creation(ground), store, notes)
-    assert (await store.all(""))["tok/aa/endpoint"] == {"what": {"name": "lorry-tok-aa"}, "result": None}
+    written = (await store.all(""))["tok/aa/endpoint"]
+    what = {"name": "lorry-tok-aa"}
+    assert written == {"what": {**what, "digest": digest_of_arguments(what)}, "result": None}
     made = await create_once(_creation(ground), store, notes)
     result = (await store.all(""))["tok/aa/endpoint"]["result"]
     assert result == {"id": made.id, "name": "lorry-tok-aa", "action": "created"}
@@ -98,3 +108,53 @@ async def test_a_stranger_s_thing_is_never_touched() -> None:
     with pytest.raises(Conflict, match="isn't Lorry's"):
         await create_once(_creation(ground, ours=False), MemoryStore(), Notes())
     assert ground.things["endpoints"] == before
+
+
+def _change(ground: Ground, endpoint: str) -> Change:
+    endpoints = MemoryEndpoints(ground)
+
+    async def gone() -> bool:
+        return await endpoints.find("lorry-tok-aa") is None
+
+    return Change(
+        key="tok/aa/delete",
+        kind="deletion of the endpoint",
+        name="lorry-tok-aa",
+        what={"endpoint": endpoint},
+        there=gone,
+        act=lambda: endpoints.delete(endpoint),
+    )
+
+
+async def test_what_is_so_already_is_not_asked_for() -> None:
+    """A change is sent once; the second time nothing is sent, and the intent says why."""
+    ground, store = Ground(), MemoryStore()
+    made = await create_once(_creation(ground), store, Notes())
+    assert await change_once(_change(ground, made.id), store)
+    assert not await change_once(_change(ground, made.id), store)
+    assert ground.calls.count("endpoints.delete") == 1
+    assert (await store.all("tok/aa/delete"))["tok/aa/delete"]["result"]["action"] == "there"
+
+
+@pytest.mark.parametrize(
+    "error", [AnswerLost("Lost."), PlatformFault("502."), Conflict("Changed."), NotThere("Gone.")]
+)
+async def test_a_doubt_about_a_change_is_settled_by_looking(error: PlatformError) -> None:
+    """When the call acted and its answer did not come, it counts as done."""
+    ground, store = Ground(faults=[Fault("endpoints.delete", error, acts=True)]), MemoryStore()
+    made = await create_once(_creation(ground), store, Notes())
+    assert await change_once(_change(ground, made.id), store)
+    assert ground.counts()["endpoints"] == 0
+    assert (await store.all("tok/aa/delete"))["tok/aa/delete"]["result"]["action"] == "found done"
+
+
+@pytest.mark.parametrize("error", [AnswerLost("Lost."), Conflict("Changed."), Unreachable("Down.")])
+async def test_a_change_that_did_not_act_is_an_error_and_stays_open(error: PlatformError) -> None:
+    """The next attempt looks again and sends it."""
+    ground, store = Ground(faults=[Fault("endpoints.delete", error)]), MemoryStore()
+    made = await create_once(_creation(ground), store, Notes())
+    with pytest.raises(type(error)):
+        await change_once(_change(ground, made.id), store)
+    assert (await store.all("tok/aa/delete"))["tok/aa/delete"]["result"] is None
+    assert await change_once(_change(ground, made.id), store)
+    assert ground.counts()["endpoints"] == 0

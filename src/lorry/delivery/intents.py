@@ -1,4 +1,4 @@
-"""Creating a thing exactly once at a platform that knows no idempotency keys.
+"""Creating, changing and deleting exactly once at a platform that knows no idempotency keys.
 
 How it works (the Together API dossier, 5.4: a POST may be sent twice and nothing marks the second):
 
@@ -8,17 +8,20 @@ How it works (the Together API dossier, 5.4: a POST may be sent twice and nothin
 4. when its answer leaves a doubt, we look again, and adopt;
 5. what came of it is noted.
 
-A kill at any point leaves a state from which the same five lines end with one thing.
+A kill at any point leaves a state from which the same five lines end with one thing. A change goes the same
+way, and so does a deletion, a change to "gone": we look whether it is so already, and ask when it is not.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lorry.delivery.ports import Intents
-from lorry.errors import Conflict, PlatformError
+from lorry.errors import Conflict, NotThere, PlatformError
 
 Found = TypeVar("Found")
 
@@ -51,6 +54,70 @@ class Creation(Generic[Found]):
     id_of: Callable[[Found], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that must be so: changed, stopped, started or gone.
+
+    Attributes:
+        key: Of the intent (`tok/1a2b3c4d/traffic`).
+        kind: What is done, in a person's words (`traffic`).
+        name: Whose it is, at the platform.
+        what: What exactly is asked for (JSON values).
+        there: Says whether it is so already.
+        act: Sends the call that makes it so, once.
+    """
+
+    key: str
+    kind: str
+    name: str
+    what: Mapping[str, Any]
+    there: Callable[[], Awaitable[bool]]
+    act: Callable[[], Awaitable[object]]
+
+
+def digest_of_arguments(what: Mapping[str, Any]) -> str:
+    """Give the SHA-256 of what is asked for, by which two intents under one key are told apart.
+
+    Args:
+        what: JSON values.
+    """
+    return hashlib.sha256(json.dumps(what, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _written(what: Mapping[str, Any]) -> dict[str, Any]:
+    return {**what, "digest": digest_of_arguments(what)}
+
+
+async def change_once(change: Change, intents: Intents) -> bool:
+    """Make something so, or find that it is.
+
+    Args:
+        change: What is wanted.
+        intents: Where the intent is written before anything is sent.
+
+    Returns:
+        Whether anything was sent; without that it was so already.
+
+    Raises:
+        PlatformError: The platform's own answer.
+    """
+    await intents.open(change.key, _written(change.what))
+    if await change.there():
+        await intents.close(change.key, {"name": change.name, "action": "there"})
+        return False
+    action = "done"
+    try:
+        await change.act()
+    except PlatformError as error:
+        if not (error.may_have_acted or isinstance(error, Conflict | NotThere)):
+            raise
+        if not await change.there():
+            raise
+        action = "found done"
+    await intents.close(change.key, {"name": change.name, "action": action})
+    return True
+
+
 async def create_once(creation: Creation[Found], intents: Intents, note: Note) -> Found:
     """Bring a thing into being, or adopt it when it is there.
 
@@ -66,7 +133,7 @@ async def create_once(creation: Creation[Found], intents: Intents, note: Note) -
         Conflict: Something of that name is there and isn't ours; it was not touched.
         PlatformError: The platform's own answer.
     """
-    await intents.open(creation.key, creation.what)
+    await intents.open(creation.key, _written(creation.what))
     there = await _found_ours(creation)
     if there is not None:
         return await _close(creation, there, "adopted", intents, note)

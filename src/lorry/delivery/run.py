@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from lorry.delivery.intents import Creation, Found, create_once
+from lorry.delivery.intents import Change, Creation, Found, change_once, create_once
 from lorry.delivery.place import Place, Places
 from lorry.delivery.policy import Policy
 from lorry.delivery.ports import Intents, Journal, Now, Platform, Publisher, Records
@@ -142,6 +142,11 @@ class Run:
 
         await self.world.hold.keep(self.model.name)
         return await create_once(creation, self.world.intents, note)
+
+    async def change(self, change: Change) -> bool:
+        """Make something so exactly once; gives whether anything was sent (`intents.change_once`)."""
+        await self.world.hold.keep(self.model.name)
+        return await change_once(change, self.world.intents)
 
     async def note(self, step: str, action: str, message: str, data: Mapping[str, Any] | None = None) -> None:
         """Tell something that happens within a step."""

@@ -18,6 +18,7 @@ from lorry.delivery.ports import (
 from lorry.delivery.proofs.proving import prove_words
 from lorry.delivery.proofs.trial import Trial
 from lorry.delivery.proofs.trials import answering_model
+from lorry.delivery.routes.changing import detach_adapter
 from lorry.delivery.routes.common import (
     bare,
     base_of,
@@ -169,7 +170,7 @@ async def _attach(run: Run) -> Done | Pending:
     port = run.platform.attachments
     old = await _attachment(run)
     if old is not None and (old.revision != revision or old.state is AttachmentState.FAILED):
-        await port.detach(endpoint, deployment, old.id)
+        await detach_adapter(run, endpoint, deployment, old)
         return Pending("What an earlier delivery attached is taken off first.", said=old.said)
     if old is not None and old.state is AttachmentState.REMOVING:
         return Pending("What an earlier delivery attached is being taken off.", said=old.said)
@@ -249,7 +250,7 @@ async def _detach(run: Run) -> Done:
     if found is None or found.state is AttachmentState.REMOVING:
         return Done("It is not attached.")
     ids = (await run.placement()).ids
-    await run.platform.attachments.detach(ids.endpoint or "", ids.deployment or "", found.id)
+    await detach_adapter(run, ids.endpoint or "", ids.deployment or "", found)
     return Done("It is being taken off.")
 
 

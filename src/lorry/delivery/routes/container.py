@@ -5,7 +5,7 @@ One container serves all LoRAs of its base: each job names the adapter's address
 
 from __future__ import annotations
 
-from lorry.delivery.intents import Creation
+from lorry.delivery.intents import Change, Creation
 from lorry.delivery.plan import Plan
 from lorry.delivery.ports import Container, ContainerOrder, ContainerState
 from lorry.delivery.proofs.proving import prove_pictures
@@ -155,7 +155,20 @@ async def _release(run: Run) -> Done:
         other = await run.world.records.placement(model.name)
         if model.name != run.model.name and other is not None and other.ids.container == found.id:
             return Done(f"{found.name} stays: {model.name} uses it.")
-    await run.platform.containers.destroy(found.id)
+    containers = run.platform.containers
+
+    async def gone() -> bool:
+        return await containers.look(found.id) is None
+
+    change = Change(
+        key=run.key("delete/container"),
+        kind="removal of the container",
+        name=found.name,
+        what={"container": found.id},
+        there=gone,
+        act=lambda: containers.destroy(found.id),
+    )
+    await run.change(change)
     return Done("It was removed, and nothing of it bills.")
 
 

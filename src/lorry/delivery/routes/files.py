@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lorry.delivery.intents import Creation
+from lorry.delivery.intents import Change, Creation
 from lorry.delivery.meter import Meter
 from lorry.delivery.ports import (
     Import,
     ImportState,
     ModelKind,
     Publication,
+    Published,
     Revision,
     RevisionState,
 )
@@ -45,14 +46,31 @@ async def publish(run: Run) -> Done:
     model = run.model
     private = not run.options.public
     publication = Publication(run.name, files_of(model), model.base, model.trigger, model.digest, private)
-    await run.world.intents.open(run.key("repository"), {"repo": run.name})
-    published = await run.publisher.publish(publication)
-    await run.world.intents.close(run.key("repository"), {"repo": published.repo})
+    published = await _published_once(run, publication)
     return Done(
         f"Published as {published.repo} at {published.commit[:8]}.",
         ids={"hub_repo": published.repo, "hub_commit": published.commit},
         data={"url": published.url},
     )
+
+
+async def _published_once(run: Run, publication: Publication) -> Published:
+    """Publish; the Hub compares contents, so publishing what is there already is the look at it."""
+    made: list[Published] = []
+
+    async def act() -> None:
+        made.append(await run.publisher.publish(publication))
+
+    change = Change(
+        key=run.key("repository"),
+        kind="publication",
+        name=publication.repo,
+        what={"repo": publication.repo, "sha256": publication.digest, "private": publication.private},
+        there=lambda: says(False),
+        act=act,
+    )
+    await run.change(change)
+    return made[0]
 
 
 async def register(run: Run) -> Done:
@@ -90,7 +108,7 @@ async def upload(run: Run) -> Done:
         key=run.key("revision"),
         kind="revision",
         name=run.name,
-        what={"files": [file.name for file in files], "bytes": size},
+        what={"files": [file.name for file in files], "bytes": size, "sha256": run.model.digest},
         find=lambda: _usable(run, model),
         create=lambda: registry.upload(model, files, meter.tell),
         ours=lambda _: says(True),  # the model is ours, so what is in it is

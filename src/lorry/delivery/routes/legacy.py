@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorry.delivery.intents import Creation
+from lorry.delivery.intents import Change, Creation
 from lorry.delivery.plan import Plan
 from lorry.delivery.ports import Import, ImportState, LegacyEndpoint, LegacyHardware, LegacyState
 from lorry.delivery.proofs.proving import prove_words
@@ -113,7 +113,7 @@ async def _endpoint(run: Run) -> Done | Pending:
     if over is not None and over.model == model and over.state not in _UNDER_WAY:
         # Stopped for want of requests, or failed: v1 bills nothing for it, and a new one is a clean start.
         if over.state is not LegacyState.STOPPING:
-            await legacy.delete(over.id)
+            await _delete(run, over)
         return Pending("A stopped endpoint of an earlier delivery is cleared away.", said=over.said)
     hardware = await _hardware(run, model)
     creation = Creation(
@@ -174,8 +174,26 @@ async def _delete_endpoint(run: Run) -> Done:
     found = await _present(run)
     if found is None:
         return Done("There is none.")
-    await run.platform.legacy.delete(found.id)
+    await _delete(run, found)
     return Done("It is being deleted; the uploaded model stays, as v1 has no call that deletes it.")
+
+
+async def _delete(run: Run, endpoint: LegacyEndpoint) -> None:
+    legacy = run.platform.legacy
+
+    async def gone() -> bool:
+        found = await legacy.look(endpoint.id)
+        return found is None or found.state is LegacyState.STOPPING
+
+    change = Change(
+        key=run.key("delete/endpoint"),
+        kind="deletion of the endpoint",
+        name=endpoint.name,
+        what={"endpoint": endpoint.id},
+        there=gone,
+        act=lambda: legacy.delete(endpoint.id),
+    )
+    await run.change(change)
 
 
 async def _gone(run: Run) -> Done | Pending:

@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from lorry.delivery.intents import Change
 from lorry.delivery.mending import forget_converted
 from lorry.delivery.ports import DeploymentState, HostedDeployment, HostedEndpoint
 from lorry.delivery.proofs.proving import forget_proofs
-from lorry.delivery.routes.common import mark
+from lorry.delivery.routes import changing
+from lorry.delivery.routes.changing import route_traffic, stop_deployment
+from lorry.delivery.routes.common import mark, says
 from lorry.delivery.run import Done, Pending, Run, Step
 from lorry.errors import Conflict
 
@@ -65,7 +68,7 @@ async def unroute(run: Run, removal: Removal) -> Done:
     if found is None or not gone & set(found.weights):
         return Done("No traffic goes to it.")
     left = {deployment: weight for deployment, weight in found.weights.items() if deployment not in gone}
-    await run.platform.endpoints.route(found.id, left)
+    await route_traffic(run, found, left)
     return Done("No traffic goes to it any more.")
 
 
@@ -75,7 +78,7 @@ async def stop(run: Run, removal: Removal) -> Done:
     running = [deployment for deployment in deployments if deployment.state in _RUNNING]
     for deployment in running:
         if found is not None:
-            await run.platform.deployments.stop(found.id, deployment.id)
+            await stop_deployment(run, found.id, deployment)
     return Done("It was told to stop." if running else "Nothing runs.", data={"stopped": len(running)})
 
 
@@ -95,7 +98,7 @@ async def delete_deployment(run: Run, removal: Removal) -> Done:
     found, deployments = await removal.mine(run)
     for deployment in deployments:
         if found is not None:
-            await run.platform.deployments.delete(found.id, deployment.id)
+            await changing.delete_deployment(run, found.id, deployment)
     return Done("Deleted." if deployments else "There was none.")
 
 
@@ -106,7 +109,7 @@ async def delete_endpoint(run: Run, removal: Removal) -> Done:
         return Done("There was none.")
     if run.options.endpoint is not None:
         return Done(f"{found.name} is yours and stays.")
-    await run.platform.endpoints.delete(found.id)
+    await changing.delete_endpoint(run, found)
     return Done("Deleted.")
 
 
@@ -117,7 +120,20 @@ async def delete_model(run: Run) -> Done:
         return Done("There was none.")
     if mark(run) not in found.description:
         return Done(f"{found.name} isn't Lorry's, so it was left alone.")
-    await run.platform.registry.delete(found.id)
+    registry = run.platform.registry
+
+    async def gone() -> bool:
+        return await registry.find(run.name) is None
+
+    change = Change(
+        key=run.key("delete/model"),
+        kind="deletion of the model",
+        name=run.name,
+        what={"model": found.id},
+        there=gone,
+        act=lambda: registry.delete(found.id),
+    )
+    await run.change(change)
     return Done("Deleted.")
 
 
@@ -128,8 +144,16 @@ async def delete_repository(run: Run) -> Done:
     if not intended:
         return Done("Nothing was published.")
     repo = ids.hub_repo or run.name
+    change = Change(
+        key=run.key("delete/repository"),
+        kind="deletion of the repository",
+        name=repo,
+        what={"repo": repo},
+        there=lambda: says(False),  # the Hub is not asked first: deleting what is gone is free there
+        act=lambda: run.publisher.withdraw(repo),
+    )
     try:
-        await run.publisher.withdraw(repo)
+        await run.change(change)
     except Conflict as error:  # somebody else's by now
         return Done(f"{repo} isn't Lorry's, so it was left alone.", data={"error": error.as_dict()})
     return Done(f"{repo} is gone.")

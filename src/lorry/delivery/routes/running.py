@@ -14,6 +14,7 @@ from lorry.delivery.ports import (
     HostedEvent,
     Scaling,
 )
+from lorry.delivery.routes.changing import delete_deployment, route_traffic, stop_deployment
 from lorry.delivery.routes.common import bare, known, says
 from lorry.delivery.run import Done, Pending, Run
 from lorry.errors import DeploymentFailed, LorryError, NoCapacity, NotThere, PlatformError
@@ -72,10 +73,10 @@ async def make_endpoint(run: Run, home: Home, step: str) -> HostedEndpoint:
 async def make_deployment(run: Run, home: Home, step: str) -> HostedDeployment | Pending:
     """Start the replicas; what an earlier delivery left stopped or failed is replaced."""
     endpoint = known((await run.placement()).ids.endpoint, "endpoint")
-    over = await _leftover(run, home, endpoint)
+    order = await home.order(run)
+    over = await _leftover(run, home, endpoint, order)
     if over is not None:
         return over
-    order = await home.order(run)
     creation = Creation(
         key=home.key(run, "deployment"),
         kind="deployment",
@@ -89,23 +90,36 @@ async def make_deployment(run: Run, home: Home, step: str) -> HostedDeployment |
     return await run.create(creation, step)
 
 
-async def _leftover(run: Run, home: Home, endpoint: str) -> Pending | None:
+async def _leftover(run: Run, home: Home, endpoint: str, order: DeploymentOrder) -> Pending | None:
     """Clear away a deployment that can't come up any more (a failed one is final, dossier 2.7).
 
+    One that runs with another configuration or revision than is asked for now goes too: it is of an earlier
+    delivery of ours. Not where adapters share it: the others are on it.
     What still has traffic can't be deleted (dossier 5.5), so that is taken away first.
     """
-    deployments, endpoints = run.platform.deployments, run.platform.endpoints
     found = await _deployment(run, home, endpoint)
-    if found is None or found.state in _UNDER_WAY:
+    if found is None:
         return None
-    address = await endpoints.find(home.name)
+    under_way = found.state in _UNDER_WAY
+    if under_way and (home.kind != "own" or _as_ordered(found, order)):
+        return None
+    address = await run.platform.endpoints.find(home.name)
     if address is not None and found.id in address.routed:
-        await endpoints.route(endpoint, {})
-    if found.state is DeploymentState.FAILED:
-        await deployments.stop(endpoint, found.id)
-    if found.state is not DeploymentState.STOPPING:
-        await deployments.delete(endpoint, found.id)
-    return Pending("A stopped deployment of an earlier delivery is cleared away.", said=found.said)
+        left = {
+            deployment: weight for deployment, weight in address.weights.items() if deployment != found.id
+        }
+        await route_traffic(run, address, left)
+    if under_way or found.state is DeploymentState.FAILED:
+        await stop_deployment(run, endpoint, found)
+    if found.state is not DeploymentState.STOPPING and not under_way:
+        await delete_deployment(run, endpoint, found)
+    what = "that was made otherwise" if under_way else "of an earlier delivery that has stopped"
+    return Pending(f"A deployment {what} is cleared away.", said=found.said)
+
+
+def _as_ordered(found: HostedDeployment, order: DeploymentOrder) -> bool:
+    """Say whether a deployment is what is asked for, as far as the platform tells what it is."""
+    return found.model in ("", order.model) and found.config in ("", order.config)
 
 
 async def _deployment(run: Run, home: Home, endpoint: str) -> HostedDeployment | None:
@@ -176,5 +190,5 @@ async def send_traffic(run: Run, name: str, *, beside: bool) -> Done:
     weights = {**(found.weights if beside else {}), deployment: run.options.weight}
     if dict(found.weights) == weights:
         return Done("Its traffic goes to it already.")
-    await run.platform.endpoints.route(endpoint, weights)
+    await route_traffic(run, found, weights)
     return Done("All traffic goes to it." if len(weights) == 1 else f"Its weight is {run.options.weight:g}.")
