@@ -76,6 +76,7 @@ class Ground:
         noise: By how many 8-bit levels two draws of one order differ.
         faults: Faults to meet.
         calls: Every call that was made, in order.
+        watch: Told of every call before it does anything.
     """
 
     file: Path | None = None
@@ -96,6 +97,7 @@ class Ground:
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     things: dict[str, Any] = field(default_factory=dict)
+    watch: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         if self.file is not None and self.file.exists():
@@ -116,6 +118,7 @@ class Ground:
     async def meet(self, verb: str, act: Callable[[], Answer]) -> Answer:
         """Make a call: note it, meet its fault, act, keep."""
         self.calls.append(verb)
+        self.watch(verb)
         fault = next((fault for fault in self.faults if fault.verb == verb and fault.times > 0), None)
         if fault is not None and fault.spared > 0:
             fault.spared -= 1

@@ -70,6 +70,10 @@ class MemoryStore:
         if key in self._intents:
             self._intents[key]["result"] = dict(result)
 
+    def intents(self) -> list[dict[str, Any]]:
+        """Give what every intent means and what came of it, without waiting."""
+        return list(self._intents.values())
+
     async def drop(self, prefix: str) -> None:
         """Forget all intents whose key begins with `prefix`."""
         for key in [key for key in self._intents if key.startswith(prefix)]:
