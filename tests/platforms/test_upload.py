@@ -197,13 +197,13 @@ async def test_a_file_that_changed_while_it_was_sent_stops_the_upload(
     platform: Platform, server: StandIn, tmp_path: Path
 ) -> None:
     """Of the same length, after it was announced: no revision is made of what is neither of the two."""
-    model, file = await _model(platform), _file(tmp_path, b"z" * 2500)
+    model, file = await _model(platform), _file(tmp_path, b"z" * 9000)
 
     class Changing(Told):
         def __call__(self, sent: int, total: int) -> None:
             super().__call__(sent, total)
             with file.path.open("r+b") as stream:
-                stream.write(b"y" * 2500)
+                stream.write(b"y" * 9000)
 
     with pytest.raises(SourceChanged, match="changed while it was sent"):
         await platform.registry.upload(model.id, [file], Changing())

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 Tags = dict[str, dict[int, str]]
 
-#: Seconds after which an upload that nobody went on with is forgotten; presigned addresses last 7 days at most.
+#: Seconds after which an upload that nobody went on with is forgotten; a presigned address lasts 7 days.
 _ABANDONED = 8 * 24 * 3600.0
 
 
