@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lorry.delivery.refusing import Agree
+from lorry.errors import InternalError, LorryError
+from lorry.model.batch import Order, Outcome
 from lorry.model.names import parse_name
 from lorry.model.options import DEFAULT_OPTIONS, ShipOptions, Wish
 from lorry.model.placement import Placement
@@ -73,6 +77,50 @@ class DeliveryVerbs:
         """
         deliveries = await self._house.deliveries()
         return await deliveries.submit(source, parse_name(name), self._wish(route, rehearse, options), agree)
+
+    async def ship_all(
+        self,
+        orders: Sequence[Order],
+        *,
+        parallel: int = 4,
+        agree: Agree | None = None,
+        hand_over: bool = False,
+    ) -> tuple[Outcome, ...]:
+        """Ship several models, some at a time; what happens to one changes nothing for the others.
+
+        Args:
+            orders: What is asked for each.
+            parallel: How many are on their way at a time.
+            agree: As for `ship`; asked for each that bills.
+            hand_over: Only check them and write them down, for workers.
+
+        Returns:
+            What came of each, in the same order: a placement, or an error.
+        """
+        room = asyncio.Semaphore(parallel)
+
+        async def one(order: Order) -> Outcome:
+            async with room:
+                began = time.monotonic()
+                try:
+                    act = self.submit if hand_over else self.ship
+                    placement = await act(
+                        order.source,
+                        order.name,
+                        route=order.route,
+                        rehearse=order.rehearse,
+                        options=order.options,
+                        agree=agree,
+                    )
+                except LorryError as error:
+                    return Outcome(order, time.monotonic() - began, error=error)
+                except Exception as error:  # noqa: BLE001 - a fault of ours in one must not end the others
+                    fault = InternalError(f"{type(error).__name__}: {error}")
+                    return Outcome(order, time.monotonic() - began, error=fault)
+                return Outcome(order, time.monotonic() - began, placement=placement)
+
+        await self._house.deliveries()  # what is wrong with the home is no fault of any model
+        return tuple(await asyncio.gather(*(one(order) for order in orders)))
 
     async def resume(self, name: str) -> Placement:
         """Go on with a delivery that was interrupted.

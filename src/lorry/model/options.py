@@ -78,7 +78,7 @@ def require_sound(options: ShipOptions) -> None:
     Raises:
         OptionInvalid: With every problem at once; `evidence` has them as a list.
     """
-    problems = list(_problems(options))
+    problems = list(problems_of(options))
     if problems:
         sentence = "; ".join(problems)
         raise OptionInvalid(
@@ -88,7 +88,12 @@ def require_sound(options: ShipOptions) -> None:
         )
 
 
-def _problems(options: ShipOptions) -> Iterator[str]:
+def problems_of(options: ShipOptions) -> Iterator[str]:
+    """Name what can't be used, each in a phrase.
+
+    Args:
+        options: The choices of a delivery.
+    """
     low, high = options.min_replicas, options.max_replicas
     if low < 1:
         yield f"min-replicas is {low}, it can be 1 or more (a model at 0 answers nothing)"
