@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
 import pytest
 
 from lorry.delivery import Policy
-from lorry.delivery.policy import Phase
 from lorry.errors import DeliveryError, NothingToCancel, OptionInvalid, ProofNoEffect
 from lorry.model.events import Event
 from lorry.model.placement import PlacementState
@@ -18,7 +16,7 @@ from tests.delivery.others import other_holds
 ONE = {"models": 1, "revisions": 1, "endpoints": 1, "deployments": 1, "repos": 1}
 NOTHING = dict.fromkeys(ONE, 0)
 #: A pause that no test lives to see the end of.
-SLEEPY = Policy(first_look=3600.0, phases=(Phase(math.inf, 3600.0),), first_retry=0.001)
+SLEEPY = Policy(first_look=3600.0, steady=3600.0, slowest=3600.0, first_retry=0.001)
 
 
 class Waiting:

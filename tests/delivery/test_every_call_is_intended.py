@@ -49,7 +49,7 @@ LOOKS = {
     *("legacy.job", "legacy.find_job", "legacy.hardware", "legacy.find", "legacy.look"),
 }
 
-#: Verbs that draw or write: they cost a picture or some words, and leave nothing at the platform that could be
+#: Verbs that draw or write: they cost a picture or some words, and leave nothing at the platform that can be
 #: found by a name. (A container's job is one picture; it is cancelled when nobody waits for it.)
 DRAWS = {"painter.paint", "writer.write", "writer.stream", "queue.submit", "queue.cancel"}
 

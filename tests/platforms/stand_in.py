@@ -36,6 +36,8 @@ class StandIn:
     deployments: dict[str, Json] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
     parts: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    #: Files that the list shows otherwise than they were sent, by path.
+    damage: dict[str, Json] = field(default_factory=dict)
     announced: dict[str, Json] = field(default_factory=dict)
     supported: list[Json] = field(default_factory=list)
     configs: list[Json] = field(default_factory=list)
@@ -89,6 +91,9 @@ class StandIn:
         assert "authorization" not in seen.headers, "a presigned address takes no key"
         assert seen.headers["content-length"] == str(len(seen.body))
         self.parts[upload, int(number)] = seen.body
+        digest = hashlib.md5(seen.body, usedforsecurity=False).digest()
+        if base64.b64decode(seen.headers["content-md5"]) != digest:
+            return 400, "text/plain", b"BadDigest", []
         tag = hashlib.md5(seen.body, usedforsecurity=False).hexdigest()
         return 200, "text/plain", b"", [(b"etag", f'"{tag}"'.encode())]
 
@@ -113,6 +118,10 @@ class StandIn:
             return handler(seen)
         words: tuple[str, ...] = (seen.method, *parts)
         match words:
+            case ("GET", "models", model, "files"):
+                rows = self._get(self.revisions, model)
+                found = next(row for row in rows if row["revisionId"] == seen.query["revisionId"])
+                return self._page(seen, found["files"])
             case ("GET", "models", model, "revisions"):
                 return self._page(seen, self._get(self.revisions, model))
             case ("DELETE", "models", model):
@@ -189,10 +198,15 @@ class StandIn:
             assert file["hash"] == expected
             self.stored[expected] = b"".join(parts)
         rows = self.revisions[seen.json["objectId"]]
+        files = [
+            {"path": file["path"], "hash": file["hash"], "sizeBytes": str(len(self.stored[file["hash"]]))}
+            for file in seen.json["files"]
+        ]
         made = {
             "revisionId": self.number("rv"),
             "createdAt": f"2026-11-01T00:00:{len(rows):02}Z",
             "validationStatus": "REVISION_VALIDATION_STATUS_SUCCESS",
+            "files": [self.damage.get(file["path"], file) for file in files],
         }
         rows.append(made)
         return {"revisionId": made["revisionId"]}

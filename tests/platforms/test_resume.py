@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +206,14 @@ def test_a_file_is_whole_or_not_there(folder: Path) -> None:
     kept.forget("key")
     kept.forget("key")
     assert kept.load("key") is None
+
+
+def test_an_upload_that_nobody_went_on_with_is_cleared_away(tmp_path: Path) -> None:
+    """When another begins, what is older than any address lasts is forgotten; what is younger stays."""
+    kept = KeptInFolder(tmp_path / "uploads")
+    for key in ("old", "young"):
+        kept.save(key, Begun({"files": []}))
+    long_ago = (tmp_path / "uploads" / "old.json").stat().st_mtime - 9 * 24 * 3600
+    os.utime(tmp_path / "uploads" / "old.json", (long_ago, long_ago))
+    kept.save("new", Begun({"files": []}))
+    assert sorted(file.stem for file in (tmp_path / "uploads").iterdir()) == ["new", "young"]

@@ -18,12 +18,13 @@ from lorry.errors import (
     SourceChanged,
     SourceNotFound,
     Unreachable,
+    UploadDamaged,
 )
 from lorry.platforms.together.connection import open_connection
 from lorry.platforms.together.parts import PartSender, Sent
 from lorry.platforms.together.planned import plan
 from tests.platforms.conftest import BASE
-from tests.platforms.stand_in import KEY, StandIn
+from tests.platforms.stand_in import KEY, PROJECT, StandIn
 
 JSON = "application/json"
 
@@ -190,6 +191,52 @@ async def test_a_file_that_got_shorter_stops_the_upload(server: StandIn, tmp_pat
         sender = PartSender(connection, file.name, file.path, Sent(planned.size, Told()), _unkept)
         with pytest.raises(SourceChanged, match="800 bytes"):
             await sender.send([(planned.parts[0], {"url": f"{server.url}/storage/up/1"})])
+
+
+async def test_a_file_that_changed_while_it_was_sent_stops_the_upload(
+    platform: Platform, server: StandIn, tmp_path: Path
+) -> None:
+    """Of the same length, after it was announced: no revision is made of what is neither of the two."""
+    model, file = await _model(platform), _file(tmp_path, b"z" * 9000)
+
+    class Changing(Told):
+        def __call__(self, sent: int, total: int) -> None:
+            super().__call__(sent, total)
+            with file.path.open("r+b") as stream:
+                stream.write(b"y" * 9000)
+
+    with pytest.raises(SourceChanged, match="changed while it was sent"):
+        await platform.registry.upload(model.id, [file], Changing())
+    assert server.revisions[model.id] == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        ({"path": "adapter.safetensors", "sizeBytes": "2499"}, "has 2499 bytes instead of 2500"),
+        ({"path": "adapter.safetensors", "sizeBytes": "2500", "hash": "0" * 32}, "has the hash 000"),
+        ({"path": "other.safetensors", "sizeBytes": "2500"}, "adapter.safetensors is missing"),
+    ],
+)
+async def test_what_was_stored_otherwise_is_told(
+    platform: Platform, server: StandIn, tmp_path: Path, shown: dict[str, str], said: str
+) -> None:
+    """The platform's own list is compared with what was sent, after the upload."""
+    server.damage["adapter.safetensors"] = shown
+    with pytest.raises(UploadDamaged, match=said):
+        await platform.registry.upload((await _model(platform)).id, [_file(tmp_path, b"z" * 2500)], Told())
+
+
+async def test_a_list_that_can_t_be_had_proves_nothing(
+    platform: Platform, server: StandIn, tmp_path: Path
+) -> None:
+    """A platform that has no list of files, or hashes of another kind, has stored them all the same."""
+    model = (await _model(platform)).id
+    server.instead.append((f"/v2/projects/{PROJECT}/models/{model}/files", 404, b"{}", JSON))
+    await platform.registry.upload(model, [_file(tmp_path, b"z" * 2500)], Told())
+    server.damage["adapter.safetensors"] = {"path": "adapter.safetensors", "hash": "sha256:1234"}
+    await platform.registry.upload(model, [_file(tmp_path, b"y" * 2500)], Told())
+    assert len(server.revisions[model]) == 2
 
 
 async def test_a_file_that_went_away_stops_the_upload(server: StandIn, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Custody:
         self._lease, self._beat = lease, beat
         self._drop = drop
         self.id = uuid.uuid4().hex[:16]
-        self._mine: dict[str, bool] = {}  # the models held, and whether each was taken over from the dead
+        self._mine: dict[str, bool] = {}  # the models held, and whether each may have a count of takeovers
         self._until = 0.0
         self._lock: int | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -81,12 +81,13 @@ class Custody:
         """Take a delivery unless somebody living holds it."""
         if model in self._mine:
             return True
-        await self.bury()
-        before = (await self._claims.claims()).get(model)
-        if not await self._claims.take(model, self.id):
-            return False
-        self._mine[model] = before is not None
-        return True
+        taken = await self._claims.take(model, self.id)
+        if not taken:  # held; by a process of this home that is gone, perhaps
+            await self.bury()
+            taken = await self._claims.take(model, self.id)
+        if taken:
+            self._mine[model] = True
+        return taken
 
     async def release(self, model: str) -> None:
         """Let go of a delivery."""

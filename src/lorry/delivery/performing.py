@@ -88,7 +88,7 @@ async def _pending(step: Step, run: Run, progress: Progress, outcome: Pending) -
         if run.options.at_deadline != KEEP_TRYING:
             return await _over(step, run, progress, _waited_out(step, run, progress, outcome))
         progress = await _going_on(step, run, progress)
-        pause = policy.phases[-1].pause
+        pause = policy.slowest
     if outcome.message != progress.seen:
         await run.note(step.name, "state", outcome.message, {"said": outcome.said} if outcome.said else None)
     pause = _not_beyond(run, pause)

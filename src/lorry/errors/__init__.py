@@ -37,6 +37,7 @@ LorryError
 │   │   ├── SourcePrivate     source_private         gated or private, and no token opens it
 │   │   ├── LinkExpired       link_expired
 │   │   └── ArchiveLayout     archive_layout         the archive's files are not at its root
+│   ├── UploadDamaged         upload_damaged         what was stored is not what was sent
 │   ├── RateLimited           rate_limited           retryable
 │   ├── NoCapacity            no_capacity            retryable; no accelerator is free now
 │   ├── PlatformFull          platform_full
@@ -133,6 +134,7 @@ from lorry.errors.platform import (
     QuotaReached,
     RateLimited,
     Unreachable,
+    UploadDamaged,
     V1Closed,
 )
 from lorry.errors.refusal import (
@@ -230,6 +232,7 @@ __all__ = [
     "StorageError",
     "StrengthChanged",
     "Unreachable",
+    "UploadDamaged",
     "UsageError",
     "V1Closed",
     "WeightsRejected",

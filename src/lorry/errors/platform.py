@@ -134,3 +134,10 @@ class PlatformBusy(PlatformFault):
 
     code = "platform_busy"
     default_fix = "Run the same command again in a few minutes; the platform's status page may say more."
+
+
+class UploadDamaged(PlatformError):
+    """What the platform stored is not what was sent."""
+
+    code = "upload_damaged"
+    default_fix = "Run `lorry retire NAME` and ship it again; nothing that is damaged is ever deployed."

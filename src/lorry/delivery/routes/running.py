@@ -149,6 +149,8 @@ async def tell_events(run: Run, endpoint: str, deployment: str) -> tuple[HostedE
         happened = await run.platform.endpoints.events(endpoint)
     except PlatformError:
         return ()
+    if not happened:
+        return ()
     told = await run.world.journal.read(run.model.name)
     known_ids = {event.data.get("id") for event in told if event.action == "platform"}
     events = [event for event in happened if event.deployment in (None, deployment)]

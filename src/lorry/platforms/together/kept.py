@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Tags = dict[str, dict[int, str]]
+
+#: Seconds after which an upload that nobody went on with is forgotten; a presigned address lasts 7 days.
+_ABANDONED = 8 * 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -100,6 +104,8 @@ class KeptInFolder:
         content = json.dumps({"answer": begun.answer, "tags": begun.tags})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                self._clear_away()
             with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(content)
             half.replace(path)
@@ -111,6 +117,12 @@ class KeptInFolder:
         """Forget an upload; one that is not there is fine, and one that stays has addresses that run out."""
         with suppress(OSError):
             self._path(key).unlink(missing_ok=True)
+
+    def _clear_away(self) -> None:
+        """Forget uploads that nobody went on with: their addresses have run out long ago."""
+        for file in self.folder.glob("*.json"):
+            if time.time() - file.stat().st_mtime > _ABANDONED:
+                file.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"

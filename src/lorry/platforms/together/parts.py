@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +32,12 @@ _PART_LIMITS = httpx.Timeout(30 * 60, connect=5)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a file; `number` counts from 1."""
+    """A stretch of a file; `number` counts from 1, `md5` is the digest of its bytes."""
 
     number: int
     offset: int
     size: int
+    md5: bytes
 
 
 class Sent:
@@ -110,7 +113,9 @@ class PartSender:
     async def _one(self, part: Part, row: Mapping[str, Any]) -> str:
         url = self._at.read("give addresses for the parts", lambda: str(row["url"]))
         self._require_safe(url)
-        headers = {**(row.get("headers") or {}), "Content-Length": str(part.size)}
+        # The storage itself compares what arrives with this (RFC 1864) and refuses what differs.
+        digest = base64.b64encode(part.md5).decode()
+        headers = {"Content-MD5": digest, **(row.get("headers") or {}), "Content-Length": str(part.size)}
         count = _Once(self._sent)
         async with self._gate:
             tag = await self._persistently(part, url, headers, count)
@@ -130,9 +135,14 @@ class PartSender:
     async def _put(self, part: Part, url: str, headers: dict[str, str], count: _Once) -> str:
         doing = f"store part {part.number} of {self._name}"
         faults = self._at.faults.of(url)
+        passed = hashlib.md5(usedforsecurity=False)
         with faults.translated(doing), self._opened() as stream:
-            answer = await self._at.storage.put(
-                url, headers=headers, content=self._blocks(stream, part, count), timeout=_PART_LIMITS
+            blocks = self._blocks(stream, part, count, passed.update)
+            answer = await self._at.storage.put(url, headers=headers, content=blocks, timeout=_PART_LIMITS)
+        if passed.digest() != part.md5:
+            raise SourceChanged(
+                f"{self._path} changed while it was sent: part {part.number} is not what it was before.",
+                evidence={"path": str(self._path), "part": part.number},
             )
         if 400 <= answer.status_code < 500 and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
             said = sentence_of(answer)[:200]
@@ -158,7 +168,9 @@ class PartSender:
                 f"{self._path} can't be read any more: {why}.", evidence={"path": str(self._path)}
             ) from error
 
-    async def _blocks(self, stream: BinaryIO, part: Part, count: _Once) -> AsyncIterator[bytes]:
+    async def _blocks(
+        self, stream: BinaryIO, part: Part, count: _Once, passed: Callable[[bytes], None]
+    ) -> AsyncIterator[bytes]:
         count.begin()
         left = part.size
         stream.seek(part.offset)
@@ -169,6 +181,7 @@ class PartSender:
                     f"{self._path} got shorter while it was sent: part {part.number} lacks {left} bytes.",
                     evidence={"path": str(self._path), "part": part.number, "missing": left},
                 )
+            passed(block)
             yield block
             left -= len(block)
             count.passed(len(block))

@@ -52,7 +52,7 @@ def plan(file: UploadFile, part_size: int) -> PlannedFile:
         with file.path.open("rb") as stream:
             while (taken := _digest_of_part(stream, part_size))[1]:
                 digests.append(taken[0])
-                parts.append(Part(len(parts) + 1, size, taken[1]))
+                parts.append(Part(len(parts) + 1, size, taken[1], taken[0]))
                 size += taken[1]
     except OSError as error:
         raise SourceNotFound(

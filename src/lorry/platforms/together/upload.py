@@ -8,6 +8,7 @@ How it works (Together API dossier 2.3):
 3. Put each part to its address, without our key (`parts`). Only this is repeated: putting the same part again
    is free.
 4. `upload/complete` makes one immutable revision of all files; sent once.
+5. The platform's list of what it stored is compared with what was sent (`stored`).
 
 What `create` answered and the tags of the parts that are there are kept (`kept`), so that a process that was
 killed is followed by one that sends the missing parts only. Addresses run out: when a kept one is refused,
@@ -30,6 +31,7 @@ from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.kept import Begun, Kept, Ledger, upload_key
 from lorry.platforms.together.parts import PartSender, Sent
 from lorry.platforms.together.planned import PlannedFile, plan
+from lorry.platforms.together.stored import require_whole
 
 
 class Upload:
@@ -45,6 +47,7 @@ class Upload:
 
     def __init__(self, connection: Connection, project: str, model: str, part_size: int, kept: Kept) -> None:
         self._at = connection
+        self._project = project
         self._base = f"/v2/projects/{project}/models/upload"
         self._model = model
         self._part_size = part_size
@@ -62,7 +65,8 @@ class Upload:
 
         Raises:
             SourceNotFound: A file can't be read.
-            SourceChanged: A file got shorter while it was sent.
+            SourceChanged: A file changed while it was sent.
+            UploadDamaged: What the platform stored is not what was sent.
             PlatformError: The platform refused or failed.
         """
         if not files:
@@ -97,6 +101,7 @@ class Upload:
         if not revision:
             raise self._at.faults.unreadable("it names no revision", "end the upload")
         ledger.close()
+        await require_whole(self._at, self._project, self._model, str(revision), planned)
         return str(revision)
 
     async def _file(
