@@ -6,16 +6,19 @@ folder, the defaults. All that is wrong is reported at once.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from lorry.errors import SettingInvalid
 from lorry.redaction import shown
+
+_Number = TypeVar("_Number", int, float)
 
 #: File of settings that is looked for in the working folder.
 SETTINGS_FILE = "lorry.toml"
@@ -48,6 +51,9 @@ class Settings:
         together_url: Address of Together's API, without `/v1`.
         together_key: Key of Together's API, sent to that address and to nobody else; never shown or logged.
         together_project: Id of the project there; the platform is asked whose key it is when `None`.
+        together_at_once: Requests to that API under way at once, at most.
+        together_per_second: Requests to that API that may begin in a second, in the long run; twice as many
+            may begin at once after a silence.
         database_url: Address of a Postgres database for what Lorry remembers and for its deliveries, which
             may then run on several machines; files in the home when `None`. Its password is never shown.
         rehearse: Whether the embedded engine plays Together: `true` or `false`.
@@ -65,6 +71,8 @@ class Settings:
     together_url: str = TOGETHER_URL
     together_key: str | None = field(default=None, repr=False)
     together_project: str | None = None
+    together_at_once: int = 16
+    together_per_second: float = 10.0
     database_url: str | None = field(default=None, repr=False)
     rehearse: bool = False
     allow_private_addresses: bool = False
@@ -91,6 +99,8 @@ FALLBACKS = {
     "together_key": "TOGETHER_API_KEY",
     "together_project": "TOGETHER_PROJECT_ID",
 }
+
+_NUMBERS = {int: "whole number", float: "number"}
 
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -194,13 +204,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     label, renderer = take("renderer", "onnx")
     if renderer not in RENDERERS:
         problems.append(f"{label} is {renderer!r}; it can be {' or '.join(RENDERERS)}.")
-    label, threads = take("threads")
-    if threads is not None:
-        if not str(threads).isdigit() or int(threads) < 1:
-            problems.append(f"{label} is {threads!r}; it must be a whole number above 0.")
-            threads = None
-        else:
-            threads = int(threads)
+    threads = take("threads")
     label, hub = take("hub_url", HUB_URL)
     if not str(hub).startswith(("http://", "https://")):
         problems.append(f"{label} is {hub!r}, which is no http address.")
@@ -214,15 +218,30 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "engine_url": str(url).rstrip("/") if url else None,
         "engine_key": engine_key,
         "renderer": renderer,
-        "threads": threads,
+        "threads": None if threads[1] is None else _above_zero(threads, int, problems),
         "hub_url": str(hub).rstrip("/"),
         "hub_token": token,
         "together_url": together,
         "together_key": key,
         "together_project": take("together_project")[1],
+        "together_at_once": _above_zero(take("together_at_once", 16), int, problems),
+        "together_per_second": _above_zero(take("together_per_second", 10.0), float, problems),
         "database_url": _database(take("database_url"), problems),
         **truths,
     }
+
+
+def _above_zero(given: tuple[str, Any], kind: type[_Number], problems: list[str]) -> _Number | None:
+    """Accept a number above 0."""
+    label, value = given
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = kind(0)
+    if 0 < number < math.inf:
+        return number
+    problems.append(f"{label} is {value!r}; it must be a {_NUMBERS[kind]} above 0.")
+    return None
 
 
 def _secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | None:

@@ -122,7 +122,7 @@ class House:
         async with self._opening:
             if address not in self._platforms:
                 from lorry.errors import EngineNotRunning, KeyMissing, Unreachable
-                from lorry.platforms.together import connect
+                from lorry.platforms.together import Limits, connect
 
                 key = (settings.engine_key or _ANY_KEY) if embedded else settings.together_key
                 if key is None:
@@ -133,6 +133,11 @@ class House:
                     project=None if embedded else settings.together_project,
                     unreachable=EngineNotRunning if embedded else Unreachable,
                     uploads=settings.home / "uploads",
+                    limits=Limits(
+                        settings.together_at_once,
+                        settings.together_per_second,
+                        burst=max(1, round(2 * settings.together_per_second)),
+                    ),
                 )
                 self._platforms[address] = await self._stack.enter_async_context(connection)
         return self._platforms[address]

@@ -40,6 +40,17 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     assert len(caught.value.evidence["problems"]) == 4
 
 
+def test_the_limits_of_the_platform_are_numbers_above_zero(tmp_path: Path) -> None:
+    """How much Together is asked can be set; nothing, everything and no number at all are refused."""
+    settings = read_settings(environ={"LORRY_TOGETHER_PER_SECOND": "0.5"}, folder=tmp_path)
+    assert (settings.together_at_once, settings.together_per_second) == (16, 0.5)
+    for wrong in ("0", "-1", "inf", "nan", "many"):
+        environ = {"LORRY_TOGETHER_AT_ONCE": wrong, "LORRY_TOGETHER_PER_SECOND": wrong}
+        with pytest.raises(SettingInvalid) as caught:
+            read_settings(environ=environ, folder=tmp_path)
+        assert len(caught.value.evidence["problems"]) == 2
+
+
 def test_a_file_that_is_no_toml_is_an_error(tmp_path: Path) -> None:
     """A broken lorry.toml is never read as an empty one."""
     (tmp_path / "lorry.toml").write_text("home = ")

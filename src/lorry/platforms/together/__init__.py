@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lorry.delivery.ports import Platform
 from lorry.errors import Unreachable
+from lorry.platforms.together.turns import Limits
 
 #: Bytes of one part of an upload (Together API dossier 2.3).
 PART_SIZE = 20 * 1024 * 1024
@@ -27,6 +28,7 @@ async def connect(
     timeout: float = 60,  # noqa: ASYNC109 - the limit of each request, not of this call
     part_size: int = PART_SIZE,
     uploads: Path | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Platform]:
     """Connect to a server that speaks Together's API.
 
@@ -42,6 +44,8 @@ async def connect(
         part_size: Bytes of one part of an upload; the platform expects the default.
         uploads: Folder that remembers uploads under way, for another process to go on with; nothing is
             remembered when `None`.
+        limits: How much all of this process may ask of an address outside this machine, parts of uploads
+            aside; the defaults when `None`.
     """
     # Half a second of imports: only who talks to a platform pays it.
     from lorry.platforms.together.attachments import TogetherAttachments
@@ -57,7 +61,10 @@ async def connect(
     from lorry.platforms.together.writer import TogetherWriter
 
     kept = KeptInFolder(uploads) if uploads else NothingKept()
-    opened = open_connection(base_url, api_key, project=project, unreachable=unreachable, timeout=timeout)
+    asked = limits or Limits()
+    opened = open_connection(
+        base_url, api_key, project=project, unreachable=unreachable, timeout=timeout, limits=asked
+    )
     async with opened as connection:
         queue = TogetherQueue(connection)
         yield Platform(
@@ -74,4 +81,4 @@ async def connect(
         )
 
 
-__all__ = ["PART_SIZE", "connect"]
+__all__ = ["PART_SIZE", "Limits", "connect"]

@@ -105,7 +105,7 @@ def read_answer(response: httpx.Response) -> Answer:
         param=_text(inner.get("param")),
         number=number if isinstance(number, int) and not isinstance(number, bool) else None,
         request=_text(headers.get("x-request-id")) or _text(body.get("id")),
-        retry_after=_retry_after(headers),
+        retry_after=retry_after(headers),
         limit_reset=_number(headers.get("x-ratelimit-reset")),
         limited=any(name.startswith(("x-ratelimit", "retry-after")) for name in headers),
     )
@@ -164,8 +164,15 @@ def _asked(response: httpx.Response) -> Asked:
     return next(fitting, Asked.OTHER)
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Read `retry-after-ms` and `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Read `retry-after-ms` and `Retry-After`: seconds, or a date (RFC 9110, 10.2.3).
+
+    Args:
+        headers: Of an answer.
+
+    Returns:
+        Seconds; `None` where the answer does not say.
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

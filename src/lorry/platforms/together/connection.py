@@ -14,6 +14,8 @@ from together import AsyncTogether
 from lorry.errors import AccessDenied, NotThere, RequestRefused, Unreachable
 from lorry.platforms.together.addresses import is_loopback, require_key, root
 from lorry.platforms.together.faults import Faults
+from lorry.platforms.together.orderly import OrderlyClient
+from lorry.platforms.together.turns import AMPLE, Limits, turns_of
 
 _T = TypeVar("_T")
 
@@ -94,6 +96,7 @@ async def open_connection(
     project: str | None,
     unreachable: type[Unreachable],
     timeout: float,  # noqa: ASYNC109 - the limit of each request, not of this call
+    limits: Limits = AMPLE,
 ) -> AsyncIterator[Connection]:
     """Open a connection; nothing is sent until something is asked for.
 
@@ -103,20 +106,23 @@ async def open_connection(
         project: Id of the project; asked for when `None`.
         unreachable: Which error says that nobody answers.
         timeout: Seconds that a request may take.
+        limits: How much all connections of this process to the address may ask of it; this machine is asked
+            as much as anybody likes.
 
     Raises:
         SettingInvalid: The address or the key is none.
     """
     address = root(base_url)
     require_key(api_key)
-    limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
+    patience = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
     outside = not is_loopback(address)  # a proxy of the environment can't reach this machine
     # Reading the authorities takes 50 ms. This machine needs none, and a context without any trusts nobody.
     trust = httpx.create_ssl_context() if outside else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     hooks = {"response": [_only_objects]}
+    turns = turns_of(address, api_key, limits if outside else AMPLE)
     async with (
-        httpx.AsyncClient(verify=trust, timeout=limits, trust_env=outside, event_hooks=hooks) as http,
-        httpx.AsyncClient(verify=trust, timeout=limits, trust_env=outside) as storage,
+        OrderlyClient(turns, verify=trust, timeout=patience, trust_env=outside, event_hooks=hooks) as http,
+        httpx.AsyncClient(verify=trust, timeout=patience, trust_env=outside) as storage,
     ):
         client = AsyncTogether(
             api_key=api_key,
