@@ -19,7 +19,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "arguments", [["chek"], ["check"], ["ship", "x"], ["generate", "tok"], ["check", "x", "--no"]]
+    "arguments", [["chek"], ["check"], ["ship"], ["generate", "tok"], ["check", "x", "--no"]]
 )
 def test_wrong_usage_is_status_2_with_the_next_command(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

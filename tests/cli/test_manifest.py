@@ -34,20 +34,20 @@ def problems(folder: Path, text: str) -> list[str]:
 
 def test_a_model_takes_the_defaults_and_overrides_them(tmp_path: Path) -> None:
     """Options are written with hyphens or underscores; sources begin at the manifest's folder."""
-    (tmp_path / "a.safetensors").write_text("x")
+    (tmp_path / "lora.safetensors").write_text("x")
     orders = read(
         tmp_path,
         '[defaults]\nroute = "together-merged"\nmax-replicas = 3\ndeadline = 90\n'
-        '[[model]]\nsource = "a.safetensors"\n'
+        '[[model]]\nsource = "lora.safetensors"\n'
         '[[model]]\nsource = "owner/some_LoRA"\nname = "other"\nroute = "local"\nrehearse = true\n'
         "max_replicas = 1\n",
     )
     assert orders[1] == Order(
         "owner/some_LoRA", "other", "local", True, ShipOptions(max_replicas=1, deadline=90)
     )
-    assert (orders[0].name, orders[0].route) == ("a", "together-merged")
+    assert (orders[0].name, orders[0].route) == ("lora", "together-merged")
     assert orders[0].options == ShipOptions(max_replicas=3, deadline=90)
-    assert orders[0].source == str(tmp_path / "a.safetensors")
+    assert orders[0].source == str(tmp_path / "lora.safetensors")
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
