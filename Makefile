@@ -13,7 +13,7 @@ TORCH  ?= torch==2.13.0
 # that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
 SDK_V1 ?= together==2.42.0
 
-.PHONY: demo text test lint types docs bench fuzz check clean
+.PHONY: demo text test lint types docs bench fuzz sweep check clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/lorry demo
@@ -43,6 +43,13 @@ FUZZ_SEED    ?= 1
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz.fuzz_header -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -rss_limit_mb=512 -verbosity=0
+
+# Kills deliveries at every point of every route (some 2,000 kills, 10 to 20 minutes), and prints what was tried;
+# `make sweep EVERY=3` leaves out points between.
+EVERY ?= 1
+
+sweep: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.crash $(EVERY)
 
 check: lint types test
 

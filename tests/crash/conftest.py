@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Answer:
 
     status: str
     error: dict[str, Any] | None = None
+    points: int = field(default=0, compare=False)
 
 
 class Runner:
@@ -40,9 +42,9 @@ class Runner:
         return Answer(**json.loads(line))
 
 
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Start the runner once for a module."""
+@contextmanager
+def running() -> Iterator[Runner]:
+    """Run a runner."""
     # The Hub's client gives its own HTTP client bytes in a way that this one calls deprecated.
     warnings = ("-W", "error", "-W", "ignore:Use 'content=:DeprecationWarning")
     command = [sys.executable, *warnings, "-m", "tests.crash.runner"]
@@ -52,3 +54,10 @@ def runner() -> Iterator[Runner]:
         yield Runner(process)
         assert process.stdin is not None
         process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """Start the runner once for a module."""
+    with running() as started:
+        yield started

@@ -1,4 +1,4 @@
-"""A process that delivers, and kills itself after a chosen entry of the journal.
+"""A process that delivers, and kills itself at a chosen point.
 
 It imports everything once and forks for each order, so that a sweep over all entries pays the imports once.
 An order is a line of JSON on standard input, the answer a line on standard output:
@@ -7,8 +7,8 @@ An order is a line of JSON on standard input, the answer a line on standard outp
     {"status": "killed", "error": null}
 
 With `engine` in the place of `ground` it does what `lorry ship` does, with an engine at that address.
-`at` is `entry` (right after the journal's entry `number` is on the disk), `call` (right after the platform or
-the Hub answered call `number`, before anything is made of the answer) or null.
+`at` is `entry` (right after the journal's entry `number` is on the disk), `point` (over the doubles: before
+or right after a write or a call, which counts two), or null.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ import together.resources.images
 from PIL import Image, PngImagePlugin
 
 from lorry.api import Lorry
-from lorry.delivery import Deliveries, Policy
+from lorry.delivery import Deliveries, Policy, Working
 from lorry.delivery.doubles import Ground, MemoryPublisher, OnePlace, memory_platform
-from lorry.delivery.place import Place
+from lorry.delivery.mending import Check
+from lorry.delivery.place import Place, SharedBase
 from lorry.delivery.ports import Journal, Platform
 from lorry.errors import LorryError
 from lorry.model.events import Event
+from lorry.model.forecast import Price
+from lorry.model.options import ShipOptions, Wish
 from lorry.model.report import WeightsReport, WeightsSummary
 from lorry.settings import Settings
 from lorry.store import open_store
@@ -56,9 +59,11 @@ class Doom:
 
     def __init__(self, order: Order, kind: str) -> None:
         self._left = order["number"] if order.get("at") == kind else 0
+        self.counted = 0
 
     def count(self) -> None:
         """Count one; the chosen one is the last."""
+        self.counted += 1
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -82,21 +87,35 @@ class DoomedJournal:
 
 
 class Doomed:
-    """Any port whose calls are counted once they are answered."""
+    """Any port whose calls are counted twice: before they do anything, and once they are answered.
 
-    def __init__(self, port: object, doom: Doom) -> None:
+    Args:
+        port: Whose calls.
+        doom: Counts them.
+        only: The verbs that count; all when empty.
+    """
+
+    def __init__(self, port: object, doom: Doom, only: frozenset[str] = frozenset()) -> None:
         self._port = port
         self._doom = doom
+        self._only = only
 
     def __getattr__(self, verb: str) -> Any:
         act = getattr(self._port, verb)
+        if self._only and verb not in self._only:
+            return act
 
         async def counted(*values: Any, **named: Any) -> Any:
+            self._doom.count()
             answer = await act(*values, **named)
             self._doom.count()
             return answer
 
         return counted
+
+
+#: What writes to the store: journal, records, intents.
+WRITES = frozenset({"write", "save_model", "save_placement", "forget", "open", "close", "drop"})
 
 
 def doomed_platform(platform: Platform, doom: Doom) -> Platform:
@@ -106,71 +125,92 @@ def doomed_platform(platform: Platform, doom: Doom) -> Platform:
     return replace(platform, **doomed)
 
 
-def plain_check(source: str | Path) -> WeightsReport:
-    """Judge any file as a sound adapter of the double's base."""
-    source = Path(source)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    return WeightsReport(
-        WeightsSummary(
+def plain_check(kind: str) -> Check:
+    """Give a check that judges any file as a sound model of the double's base."""
+
+    def check(source: str | Path) -> WeightsReport:
+        source = Path(source)
+        summary = WeightsSummary(
             path=str(source),
             file=str(source),
             size_bytes=source.stat().st_size,
-            digest=digest,
+            digest=hashlib.sha256(source.read_bytes()).hexdigest(),
             family="icons",
             base="icons",
             modules=3,
             trigger="TOK",
-            kind="image-lora",
+            kind=kind,
         )
-    )
+        return WeightsReport(summary)
+
+    return check
 
 
-async def over_memory(order: Order) -> None:
-    """Do what an order says over the doubles, whose ground lies in a file."""
-    home, ground, calls = Path(order["home"]), Ground(file=Path(order["ground"])), Doom(order, "call")
+async def over_memory(order: Order) -> int:
+    """Do what an order says over the doubles, whose ground lies in a file; gives the number of points."""
+    home, ground, doom = Path(order["home"]), Ground(file=Path(order["ground"])), Doom(order, "point")
     place = Place(
-        route="local",
-        platform=doomed_platform(memory_platform(ground), calls),
-        publisher=Doomed(MemoryPublisher(ground), calls),
-        check=plain_check,
+        route=order["route"],
+        platform=doomed_platform(memory_platform(ground), doom),
+        publisher=Doomed(MemoryPublisher(ground), doom),
+        check=plain_check(order["kind"]),
+        shared={"icons": SharedBase("icons")},
+        hub="memory://hub",
     )
     async with open_store(home) as store:
+        doomed: Any = Doomed(store, doom, WRITES)
         deliveries = Deliveries(
             home=home,
-            records=store,
-            journal=DoomedJournal(store, Doom(order, "entry")),
-            intents=store,
+            records=doomed,
+            journal=doomed,
+            intents=doomed,
             claims=store.claiming,
             places=OnePlace(place),
             now=lambda: datetime.now(UTC),
-            policy=Policy(first_look=0.001),
+            policy=Policy(first_look=0.001, steady=0.001),
         )
         async with deliveries:
             await _act(deliveries, order)
+    return doom.counted
 
 
-async def over_engine(order: Order) -> None:
+async def over_engine(order: Order) -> int:
     """Do what an order says as the program does it: wired from settings, only the journal is doomed."""
     settings = Settings(home=Path(order["home"]), engine_url=order["engine"])
     doom = Doom(order, "entry")
     async with Lorry(settings, around=lambda journal: DoomedJournal(journal, doom)) as lorry:
         await _act(lorry, order)
+    return doom.counted
 
 
 async def _act(door: Deliveries | Lorry, order: Order) -> None:
-    if order["verb"] == "ship":
+    if order["verb"] == "ship" and isinstance(door, Deliveries):
+        await door.ship(Path(order["source"]), order["name"], _wish(order), _agree)
+    elif order["verb"] == "ship":
         await door.ship(Path(order["source"]), order["name"])
     elif order["verb"] == "resume":
         await door.resume(order["name"])
+    elif order["verb"] == "work" and isinstance(door, Deliveries):
+        await Working(door).sweep()
+        await door.settled()
     else:
         await door.retire(order["name"])
+
+
+def _wish(order: Order) -> Wish:
+    return Wish(order["route"], options=ShipOptions(**order["options"]))
+
+
+async def _agree(_: Price) -> bool:
+    return True
 
 
 def child(order: Order, answer: int) -> None:
     """Carry an order out in this process, say how it ended into `answer`, and end."""
     said: dict[str, Any] = {"status": "done", "error": None}
     try:
-        asyncio.run(over_engine(order) if "engine" in order else over_memory(order))
+        points = asyncio.run(over_engine(order) if "engine" in order else over_memory(order))
+        said["points"] = points or 0
     except LorryError as error:
         said = {"status": "error", "error": error.as_dict()}
     os.write(answer, json.dumps(said).encode())

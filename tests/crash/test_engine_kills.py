@@ -11,8 +11,12 @@ import pytest
 
 from lorry.engine.testing import RunningEngine, running_engine
 from tests.crash.conftest import ROOT, Answer, Runner
-from tests.crash.test_kills import RETIRE_STEPS, SHIP_STEPS
 
+SHIP_STEPS = {
+    *("check", "publish", "register", "upload", "validate", "endpoint", "deploy", "wait", "route"),
+    *("prove", "ready"),
+}
+RETIRE_STEPS = {"unroute", "stop", "stopped", "deployment", "endpoint", "model", "repository", "forget"}
 KINDS = ("models", "revisions", "endpoints", "deployments", "repos")
 
 
