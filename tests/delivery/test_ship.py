@@ -165,3 +165,10 @@ async def test_kept_answers_are_not_made_again(bench: Bench) -> None:
     assert bench.ground.calls == calls
     assert await bench.told() == told
     assert again.ids.deployment
+
+
+async def test_what_a_kill_left_open_is_settled_in_the_end(bench: Bench) -> None:
+    """An intent about something that is gone by now does not stay open behind a ready model."""
+    await bench.store.open("tok/aa/delete/dep_0", {"deployment": "dep_0"})
+    assert (await bench.walk()).state is PlacementState.READY
+    assert [intent for intent in bench.store.intents() if intent["result"] is None] == []

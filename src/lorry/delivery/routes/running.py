@@ -190,7 +190,6 @@ async def send_traffic(run: Run, name: str, *, beside: bool) -> Done:
     if found is None:
         raise NotThere(f"The platform lost the endpoint {name}.", evidence={"endpoint": endpoint})
     weights = {**(found.weights if beside else {}), deployment: run.options.weight}
-    if dict(found.weights) == weights:
+    if not await route_traffic(run, found, weights):
         return Done("Its traffic goes to it already.")
-    await route_traffic(run, found, weights)
     return Done("All traffic goes to it." if len(weights) == 1 else f"Its weight is {run.options.weight:g}.")
