@@ -13,7 +13,7 @@ TORCH  ?= torch==2.13.0
 # that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
 SDK_V1 ?= together==2.42.0
 
-.PHONY: demo text test lint types docs bench fuzz sweep check clean
+.PHONY: demo text test lint types docs bench fuzz sweep machine check clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/lorry demo
@@ -50,6 +50,10 @@ EVERY ?= 1
 
 sweep: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash $(EVERY)
+
+# Some 10,000 steps of the fault machine, others each time: ten minutes or more.
+machine: $(VENV)/.installed-dev
+	LORRY_MACHINE_RUNS=400 $(BIN)/python -m pytest -q -s tests/delivery/test_machine.py
 
 check: lint types test
 

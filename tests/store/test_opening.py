@@ -78,7 +78,7 @@ async def test_readers_do_not_wait_for_a_writer(home: Path) -> None:
 
 async def test_every_write_survives_a_power_loss(home: Path) -> None:
     """The file is written ahead and synchronised in full at every commit."""
-    async with open_store(home) as store, store._engine.connect() as connection:
+    async with open_store(home) as store, store.database.engine.connect() as connection:
         assert (await connection.exec_driver_sql("pragma synchronous")).scalar() == 2
         assert (await connection.exec_driver_sql("pragma journal_mode")).scalar() == "wal"
 

@@ -36,7 +36,7 @@ async def test_the_migrations_end_in_the_declared_tables(home: Path, database: s
     def compare(connection: Connection) -> object:
         return compare_metadata(MigrationContext.configure(connection), METADATA)
 
-    async with open_store(home, database) as store, store._engine.connect() as connection:
+    async with open_store(home, database) as store, store.database.engine.connect() as connection:
         assert await connection.run_sync(compare) == []
 
 
@@ -94,7 +94,7 @@ class _Writing:
 
 
 def _writing(store: Store, said: Event) -> _Writing:
-    return _Writing(store._engine, said)
+    return _Writing(store.database.engine, said)
 
 
 async def test_a_server_that_does_not_answer_is_named(home: Path) -> None:

@@ -46,6 +46,13 @@ async def perform(step: Step, run: Run, progress: Progress | None) -> Values:
         JSON values under one of the keys `done` (true), `error` (an error's data, and `hold` where a person
         shall decide), or `again` (seconds to pause) with `progress`.
     """
+    if not step.heavy:
+        return await _perform(step, run, progress)
+    async with run.world.files:
+        return await _perform(step, run, progress)
+
+
+async def _perform(step: Step, run: Run, progress: Progress | None) -> Values:
     world = run.world
     await world.hold.keep(run.model.name)
     if progress is None:

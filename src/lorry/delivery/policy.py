@@ -68,6 +68,8 @@ class Policy:
         listen: Time between two looks at what another process does with a delivery.
         takeovers: How often a delivery is taken over from a process that died with it, without a step done
             in between, before it waits for a person: it may be what kills them.
+        kept: After so much waiting how far a step has come is written down, besides at every change: a kill
+            makes a delivery wait at most so much longer.
         files_at_once: Deliveries of one process that read, publish or upload files at the same time.
     """
 
@@ -87,6 +89,7 @@ class Policy:
     sweep: float = 1.0
     listen: float = 0.25
     takeovers: int = 5
+    kept: float = 300.0
     files_at_once: int = 8
 
     def limit_of(self, step: str) -> float:

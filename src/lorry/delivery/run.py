@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -44,7 +45,7 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that a delivery works with."""
+    """Everything that a delivery works with; `files` lets few at once read and send whole files."""
 
     home: Path
     records: Records
@@ -55,6 +56,7 @@ class World:
     policy: Policy
     listen: Callable[[Event], None]
     hold: Hold = field(default_factory=lambda: Free())
+    files: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,12 @@ class Step:
     """A named step: `doing` is said when it begins, `act` does it once.
 
     `when` says whether a delivery has this step at all; it may look at nothing but the model and its options,
-    as its answer must come out the same when the workflow runs again.
+    as its answer must come out the same when the workflow runs again. A `heavy` step reads or sends whole
+    files, which few deliveries of a process do at once.
     """
 
     name: str
     doing: str
     act: Callable[[Run], Awaitable[Done | Pending]]
     when: Callable[[Run], bool] = always
+    heavy: bool = False

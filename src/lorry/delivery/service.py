@@ -70,8 +70,9 @@ class Deliveries:
     ) -> None:
         chosen = policy or Policy()
         self.custody = Custody(claims, home, chosen.lease, chosen.beat, lambda name: self._hands.drop(name))
+        files = asyncio.Semaphore(chosen.files_at_once)
         self.world = World(
-            home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody
+            home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody, files
         )
         workflows = Workflows(self.world)
         bodies = {"ship": workflows.ship, "retire": workflows.retire}

@@ -115,21 +115,44 @@ async def repeat(durable: Durable, run: Run, step: Step) -> Values | None:
     progress: Progress | None = None
     pause = 0.0
     while True:
-        answer = await durable.step(step.name, _once(durable, step, run, progress, pause))
+        answer = await durable.step(step.name, _until_news(durable, step, run, progress, pause))
         if "again" not in answer:
             return answer if "error" in answer else None
         progress, pause = Progress(**answer["progress"]), answer["again"]
 
 
-def _once(
+def _until_news(
     durable: Durable, step: Step, run: Run, progress: Progress | None, pause: float
 ) -> Callable[[], Awaitable[Values]]:
+    """Look again and again, and answer only what is worth a write: 1,000 deliveries wait in one process."""
+
     async def act() -> Values:
-        if pause:
-            await durable.sleep(pause)
-        return await perform(step, run, progress)
+        before, after = progress, pause
+        while True:
+            if after:
+                await durable.sleep(after)
+            answer = await perform(step, run, before)
+            if "again" not in answer:
+                return answer
+            now = Progress(**answer["progress"])
+            if worth_keeping(progress, now, run.world.policy.kept):
+                return answer
+            before, after = now, answer["again"]
 
     return act
+
+
+def worth_keeping(kept: Progress | None, now: Progress, every: float) -> bool:
+    """Say whether the progress of a step is to be kept, or a kill may have it repeated.
+
+    Args:
+        kept: The progress that is kept already.
+        now: The present one.
+        every: Seconds of waiting that may be lost.
+    """
+    if kept is None or now.waited - kept.waited >= every:
+        return True
+    return (now.seen, now.failures, now.late) != (kept.seen, kept.failures, kept.late)
 
 
 async def _may_bill(run: Run) -> Values:

@@ -182,6 +182,7 @@ def _not_ready(name: str, placement: Placement) -> NotReady:
         PlacementState.READY: f"Run `lorry resume {name}`: its address is not noted.",
         PlacementState.DELIVERING: f"Run `lorry resume {name}` to finish its delivery.",
         PlacementState.FAILED: f"Run `lorry events {name}` to see what happened, then `lorry resume {name}`.",
+        PlacementState.HELD: f"Run `lorry resume {name}` to go on, or `lorry cancel {name}`.",
         PlacementState.RETIRING: f"Run `lorry retire {name}` to finish that, or ship it again afterwards.",
         PlacementState.RETIRED: f"Run `lorry ship PATH --name {name}` to bring it back.",
     }

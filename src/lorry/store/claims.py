@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.delivery.ports.claiming import Claim, Worker
+from lorry.store.database import Database
 from lorry.store.dialects import clock, insert_if_missing, upsert
-from lorry.store.faults import translated
 from lorry.store.tables import CLAIMS, WORKERS
 
 
 class StoredClaims:
     """`lorry.delivery.ports.Claims` over the tables `workers` and `claims`."""
 
-    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
-        self._engine = engine
-        self._where = where
-        self._dialect = engine.dialect.name
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._dialect = database.dialect
         self._now = clock(self._dialect)
 
     async def enlist(self, worker: Worker, seconds: float) -> None:
@@ -32,7 +29,7 @@ class StoredClaims:
             "home": worker.home,
             "until": self._now + seconds,
         }
-        await self._write(upsert(self._dialect, WORKERS, values, ["host", "pid", "home", "until"]))
+        await self.database.run(upsert(self._dialect, WORKERS, values, ["host", "pid", "home", "until"]))
 
     async def renew(self, worker: str, seconds: float) -> dict[str, Claim] | None:
         """Extend a lease that has not ended; give what the worker holds."""
@@ -42,18 +39,15 @@ class StoredClaims:
             .values(until=self._now + seconds)
         )
         held = self._claims().where(CLAIMS.c.worker == worker)
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                if not (await connection.execute(extend)).rowcount:
-                    return None
-                return _by_model((await connection.execute(held)).mappings().all())
+        async with self.database.writing() as connection:
+            if not (await connection.execute(extend)).rowcount:
+                return None
+            return _by_model((await connection.execute(held)).mappings().all())
 
     async def leave(self, worker: str) -> None:
         """End a worker's lease, and let go of what it holds."""
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                await connection.execute(delete(CLAIMS).where(CLAIMS.c.worker == worker))
-                await connection.execute(delete(WORKERS).where(WORKERS.c.id == worker))
+        held = delete(CLAIMS).where(CLAIMS.c.worker == worker)
+        await self.database.run(held, delete(WORKERS).where(WORKERS.c.id == worker))
 
     async def workers(self) -> dict[Worker, bool]:
         """List the workers, and whether each one's lease still runs."""
@@ -61,14 +55,13 @@ class StoredClaims:
         query = select(WORKERS.c.id, WORKERS.c.host, WORKERS.c.pid, WORKERS.c.home, alive).order_by(
             WORKERS.c.id
         )
-        rows = await self._read(query)
+        rows = await self.database.rows(query)
         return {Worker(row["id"], row["host"], row["pid"], row["home"]): bool(row["alive"]) for row in rows}
 
     async def take(self, model: str, worker: str) -> bool:
         """Take a delivery that nobody living holds."""
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(self._take, model, worker)
+        async with self.database.writing() as connection:
+            return await connection.run_sync(self._take, model, worker)
 
     def _take(self, connection: Connection, model: str, worker: str) -> bool:
         alive = select(WORKERS.c.id).where(WORKERS.c.until > self._now)
@@ -93,35 +86,24 @@ class StoredClaims:
 
     async def release(self, model: str, worker: str) -> None:
         """Let go of a delivery."""
-        await self._write(delete(CLAIMS).where(CLAIMS.c.model == model, CLAIMS.c.worker == worker))
+        await self.database.run(delete(CLAIMS).where(CLAIMS.c.model == model, CLAIMS.c.worker == worker))
 
     async def settle(self, model: str, worker: str) -> None:
         """Note that a step was done."""
         held = and_(CLAIMS.c.model == model, CLAIMS.c.worker == worker)
-        await self._write(update(CLAIMS).where(held).values(taken=1))
+        await self.database.run(update(CLAIMS).where(held).values(taken=1))
 
     async def ask(self, model: str, wish: str) -> None:
         """Ask whoever holds a delivery for something."""
-        await self._write(update(CLAIMS).where(CLAIMS.c.model == model).values(asked=wish))
+        await self.database.run(update(CLAIMS).where(CLAIMS.c.model == model).values(asked=wish))
 
     async def claims(self) -> dict[str, Claim]:
         """List what is held, by model."""
-        return _by_model(await self._read(self._claims()))
+        return _by_model(await self.database.rows(self._claims()))
 
     def _claims(self) -> Any:
         alive = select(WORKERS.c.id).where(WORKERS.c.until > self._now)
         return select(CLAIMS, CLAIMS.c.worker.in_(alive).label("alive")).order_by(CLAIMS.c.model)
-
-    async def _read(self, query: Any) -> Any:
-        with translated(self._where):
-            async with self._engine.connect() as connection:
-                await connection.execution_options(reads=True)
-                return (await connection.execute(query)).mappings().all()
-
-    async def _write(self, statement: Any) -> None:
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                await connection.execute(statement)
 
 
 def _by_model(rows: Any) -> dict[str, Claim]:

@@ -10,6 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Float, Table, event, func, lit
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+#: Connections of a process; who needs one more waits for it as long as it takes. With some to spare for a
+#: rush they would be opened and closed all the time.
+_POOL: Mapping[str, Any] = {"pool_size": 10, "max_overflow": 0, "pool_timeout": None}
+
 
 def sqlite_engine(file: Path) -> AsyncEngine:
     """Open an engine over a file: a write-ahead log, durable writes, and writers that wait for each other.
@@ -17,7 +21,7 @@ def sqlite_engine(file: Path) -> AsyncEngine:
     Args:
         file: The database.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{file}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{file}", **_POOL)
 
     @event.listens_for(engine.sync_engine, "connect")
     def settle(connection: Any, _record: object) -> None:
@@ -46,6 +50,7 @@ def postgres_engine(address: str) -> AsyncEngine:
     _, _, rest = address.partition("://")
     return create_async_engine(
         f"postgresql+psycopg://{rest}",
+        **_POOL,
         pool_pre_ping=True,  # a connection that the server ended while nobody used it is made anew
         connect_args={"connect_timeout": 10, "application_name": "lorry"},
     )

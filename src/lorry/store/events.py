@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Select, func, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.model.events import Event
-from lorry.store.faults import translated
+from lorry.store.database import Database
 from lorry.store.tables import EVENTS
 
 #: Entries that `read_steps` goes back: some 500 deliveries, which are read in a few hundredths of a second.
@@ -21,21 +19,19 @@ _NEWEST = 10_000
 class StoredJournal:
     """`lorry.delivery.ports.Journal` over the table `events`."""
 
-    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
-        self._engine = engine
-        self._where = where
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     async def write(self, event: Event) -> None:
         """Append an event durably: it is on the disk when this returns."""
         values = {**asdict(event), "at": event.at.isoformat()}
         del values["id"]
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                if self._engine.dialect.name == "postgresql":
-                    # Ids are given in the order of writing and seen in that of committing: one writer of a
-                    # model at a time, so that who follows it by id misses none.
-                    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(event.model))))
-                await connection.execute(insert(EVENTS).values(**values))
+        statements: list[Any] = [insert(EVENTS).values(**values)]
+        if self.database.dialect == "postgresql":
+            # Ids are given in the order of writing and seen in that of committing: one writer of a model at
+            # a time, so that who follows it by id misses none.
+            statements.insert(0, select(func.pg_advisory_xact_lock(func.hashtext(event.model))))
+        await self.database.run(*statements)
 
     async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
         """Read a model's events with an id above `after`, oldest first."""
@@ -51,8 +47,5 @@ class StoredJournal:
         return (await self._events(query))[::-1]
 
     async def _events(self, query: Select[Any]) -> tuple[Event, ...]:
-        with translated(self._where):
-            async with self._engine.connect() as connection:
-                await connection.execution_options(reads=True)
-                rows = (await connection.execute(query)).mappings().all()
+        rows = await self.database.rows(query)
         return tuple(Event(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows)

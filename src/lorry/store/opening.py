@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from lorry.errors import DiskFull, NotWritable, StorageError
 from lorry.redaction import shown
 from lorry.store.claims import StoredClaims
+from lorry.store.database import Database
 from lorry.store.dialects import postgres_engine, sqlite_engine
 from lorry.store.events import StoredJournal
 from lorry.store.faults import translated
@@ -32,9 +33,9 @@ _ONE_UPGRADE = 0x4C6F727279  # "Lorry"
 class Store(StoredRecords, StoredJournal, StoredIntents):
     """The ports Records, Journal and Intents over one database; `claiming` is the port Claims."""
 
-    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
-        super().__init__(engine, where)
-        self.claiming = StoredClaims(engine, where)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.claiming = StoredClaims(database)
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ async def open_store(home: Path, database: str | None = None) -> AsyncIterator[S
     try:
         with translated(where):
             await _bring_up_to_date(engine, where)
-        yield Store(engine, where)
+        yield Store(Database(engine, where))
     finally:
         await engine.dispose()
 

@@ -5,34 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, delete, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.model.options import options_from
 from lorry.model.placement import Placement, PlacementState, Proof, ProviderIds, TrainedModel
+from lorry.store.database import Database
 from lorry.store.dialects import upsert
-from lorry.store.faults import translated
 from lorry.store.tables import MODELS, PLACEMENTS
 
 
 class StoredRecords:
     """`lorry.delivery.ports.Records` over the tables `models` and `placements`."""
 
-    def __init__(self, engine: AsyncEngine, where: str | Path) -> None:
-        self._engine = engine
-        self._where = where
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     async def model(self, name: str) -> TrainedModel | None:
         """Read a model by name."""
-        rows = await self._rows(select(MODELS).where(MODELS.c.name == name))
+        rows = await self.database.rows(select(MODELS).where(MODELS.c.name == name))
         return _model(rows[0]) if rows else None
 
     async def models(self) -> tuple[TrainedModel, ...]:
         """Read all models, by name."""
-        return tuple(_model(row) for row in await self._rows(select(MODELS).order_by(MODELS.c.name)))
+        return tuple(_model(row) for row in await self.database.rows(select(MODELS).order_by(MODELS.c.name)))
 
     async def save_model(self, model: TrainedModel) -> None:
         """Write a model, replacing what was there."""
@@ -40,12 +37,12 @@ class StoredRecords:
 
     async def placement(self, model: str) -> Placement | None:
         """Read the placement of a model."""
-        rows = await self._rows(select(PLACEMENTS).where(PLACEMENTS.c.model == model))
+        rows = await self.database.rows(select(PLACEMENTS).where(PLACEMENTS.c.model == model))
         return _placement(rows[0]) if rows else None
 
     async def placements(self) -> tuple[Placement, ...]:
         """Read all placements, by model."""
-        rows = await self._rows(select(PLACEMENTS).order_by(PLACEMENTS.c.model))
+        rows = await self.database.rows(select(PLACEMENTS).order_by(PLACEMENTS.c.model))
         return tuple(_placement(row) for row in rows)
 
     async def save_placement(self, placement: Placement) -> None:
@@ -54,24 +51,13 @@ class StoredRecords:
 
     async def forget(self, model: str) -> None:
         """Delete a model and its placement; the journal stays."""
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                await connection.execute(delete(PLACEMENTS).where(PLACEMENTS.c.model == model))
-                await connection.execute(delete(MODELS).where(MODELS.c.name == model))
-
-    async def _rows(self, query: Any) -> list[Mapping[str, Any]]:
-        with translated(self._where):
-            async with self._engine.connect() as connection:
-                await connection.execution_options(reads=True)
-                return [dict(row) for row in (await connection.execute(query)).mappings()]
+        placement = delete(PLACEMENTS).where(PLACEMENTS.c.model == model)
+        await self.database.run(placement, delete(MODELS).where(MODELS.c.name == model))
 
     async def _write(self, table: Table, values: Mapping[str, Any]) -> None:
         keys = {column.name for column in table.primary_key}
         changes = [name for name in values if name not in keys]
-        statement = upsert(self._engine.dialect.name, table, values, changes)
-        with translated(self._where):
-            async with self._engine.begin() as connection:
-                await connection.execute(statement)
+        await self.database.run(upsert(self.database.dialect, table, values, changes))
 
 
 def _model(row: Mapping[str, Any]) -> TrainedModel:

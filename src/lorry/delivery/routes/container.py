@@ -32,7 +32,7 @@ def plan() -> Plan:
     """Give the plan of this route."""
     return Plan(
         ship=(
-            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes),
+            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes, heavy=True),
             Step("address", "Making sure that the worker can be given its address.", _address),
             Step("container", "Finding the container.", _container),
             Step("wait", "Waiting for the container to be ready.", _wait),

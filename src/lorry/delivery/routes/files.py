@@ -25,9 +25,15 @@ HUB = "hub"
 def registry_steps() -> tuple[Step, ...]:
     """List the steps from a checked file to a validated revision at the platform."""
     return (
-        Step("publish", "Publishing the files to the Hub.", publish, when=publishes),
+        Step("publish", "Publishing the files to the Hub.", publish, when=publishes, heavy=True),
         Step("register", "Registering the model at the platform.", register),
-        Step("upload", "Uploading the files.", upload, when=lambda run: run.options.remote is None),
+        Step(
+            "upload",
+            "Uploading the files.",
+            upload,
+            when=lambda run: run.options.remote is None,
+            heavy=True,
+        ),
         Step(
             "import", "Having the platform fetch the files.", fetch, when=lambda run: bool(run.options.remote)
         ),

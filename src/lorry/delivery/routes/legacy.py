@@ -26,7 +26,7 @@ def plan() -> Plan:
     """Give the plan of this route."""
     return Plan(
         ship=(
-            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes),
+            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes, heavy=True),
             Step("upload", "Having the platform fetch the files.", _upload),
             Step("job", "Waiting for the upload job.", _job),
             Step("endpoint", "Making the endpoint.", _endpoint),

@@ -21,7 +21,7 @@ def plan() -> Plan:
     """Give the plan of this route."""
     return Plan(
         ship=(
-            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes),
+            Step("publish", "Publishing the files to the Hub.", publish, when=_publishes, heavy=True),
             Step("address", "Making sure that the platform can be given its address.", _address),
             Step("prove", "Proving that the adapter acts.", lambda run: prove_pictures(run, fetched_adapter)),
             ready_step(),
