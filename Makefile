@@ -13,6 +13,9 @@ TORCH  ?= torch==2.13.0
 # that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
 SDK_V1 ?= together==2.42.0
 
+# Processes that share the tests: each needs a core and, with the real models, some 2 GB of memory.
+WORKERS ?= 2
+
 .PHONY: demo text test lint types docs bench fuzz sweep machine check clean
 
 demo: $(VENV)/.installed
@@ -21,7 +24,7 @@ demo: $(VENV)/.installed
 text: $(VENV)/.installed-text
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -41,8 +41,12 @@ from tests.delivery.conftest import Bench
 from tests.delivery.others import other_holds
 from tests.delivery.test_every_call_is_intended import ACTS, LOOKS
 
-#: Models by name, each with the route that it goes.
-MODELS = {"one": ("together-merged", "text-lora"), "two": ("together-attached", "text-lora")}
+#: Models by name, each with the route that it goes, and where the platform takes the files from.
+MODELS = {
+    "one": ("together-merged", None),
+    "two": ("together-attached", None),
+    "three": ("together-merged", "hub"),
+}
 #: No pause is felt, and a lease that ended is not waited for.
 QUICK = Policy(
     first_look=0.0005, steady=0.001, slowest=0.001, first_retry=0.0005, longest_retry=0.001, tries=3
@@ -95,7 +99,7 @@ class Faults(RuleBasedStateMachine):
         """Stop a delivery, keeping or undoing what exists."""
         self._ask(lambda door: door.cancel(name, undo=undo))
 
-    @rule(name=names, start=st.sampled_from(["upload", "deploy", "attach", "prove"]))
+    @rule(name=names, start=st.sampled_from(["upload", "import", "deploy", "attach", "prove"]))
     def retry(self, name: str, start: str) -> None:
         """Do a part of it again."""
         self._ask(lambda door: door.retry(name, start))
@@ -162,9 +166,17 @@ class Faults(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["deployments", "attachments", "endpoints", "models", "repos"]))
     def lose_an_object(self, kind: str) -> None:
         """Have the platform forget something that is ours."""
-        rows = self.bench.ground.things[kind]
-        if rows:
-            rows.pop(sorted(rows)[0])
+        things = self.bench.ground.things
+        if not things[kind]:
+            return
+        lost = sorted(things[kind])[0]
+        del things[kind][lost]
+        if kind == "endpoints":  # what lived in it goes with it
+            for id_ in _of(things["deployments"], "endpoint", {lost}):
+                del things["deployments"][id_]
+        gone = {row["deployment"] for row in things["attachments"].values()} - set(things["deployments"])
+        for id_ in _of(things["attachments"], "deployment", gone):
+            del things["attachments"][id_]
 
     @rule()
     def stop_behind_our_back(self) -> None:
@@ -195,6 +207,14 @@ class Faults(RuleBasedStateMachine):
         for kind in ("models", "endpoints", "deployments"):
             counted = Counter(row["name"] for row in things[kind].values())
             assert not [name for name, count in counted.items() if count > 1], (kind, counted)
+        sent = Counter(
+            row["model"] for row in things["revisions"].values() if row["model"] in things["models"]
+        )
+        assert not [model for model, count in sent.items() if count > 1]
+        fetched = Counter(
+            row["model"] for row in things["imports"].values() if row["model"] in things["models"]
+        )
+        assert not [model for model, count in fetched.items() if count > 1]
         attached = Counter((row["deployment"], row["model"]) for row in things["attachments"].values())
         assert not [pair for pair, count in attached.items() if count > 1]
 
@@ -250,10 +270,15 @@ class Faults(RuleBasedStateMachine):
         return Path(self._folder.name, f"{name}.safetensors")
 
     def _wish(self, name: str) -> Wish:
-        route, kind = MODELS[name]
-        self.bench.wish = Wish(route, options=ShipOptions())
-        self.bench.check.kind = kind
+        route, remote = MODELS[name]
+        self.bench.wish = Wish(route, options=ShipOptions(remote=remote))
+        self.bench.check.kind = "text-lora"
         return self.bench.wish
+
+
+def _of(rows: dict[str, Any], column: str, values: set[str]) -> list[str]:
+    """List the ids of rows that belong to something."""
+    return [id_ for id_, row in rows.items() if row[column] in values]
 
 
 async def _agree(_: object) -> bool:
