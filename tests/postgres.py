@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ _HBA = f"""\
 host all {LOCKED[0]} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 """
-_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+#: A test's server keeps nothing over a power cut.
+_HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,21 @@ class Server:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """Start the server, and stop it at the end; skips where Postgres is not installed (CONTRIBUTING.md)."""
-    folder = _binaries()
+    folder = binaries()
     if folder is None:
         pytest.skip("Postgres is not installed (Debian's package `postgresql`)")
+    with running_postgres(folder, *_HASTY) as server:
+        yield server
+
+
+@contextmanager
+def running_postgres(folder: Path, *more: str) -> Iterator[Server]:
+    """Run a server in a folder of its own.
+
+    Args:
+        folder: With `initdb` and `pg_ctl` (`binaries`).
+        more: Settings, `name=value`.
+    """
     place = Path(tempfile.mkdtemp(prefix="lorry-postgres-"))
     owner = _owner()
     shutil.chown(place, owner)
@@ -69,7 +83,10 @@ def postgres() -> Iterator[Server]:
     try:
         tool("initdb", "--username=lorry", "--auth=trust", "--no-sync", "--encoding=UTF8")
         (data / "pg_hba.conf").write_text(_HBA)
-        settings = [f"-c {each}" for each in (*_SETTINGS, "listen_addresses=127.0.0.1", f"port={port}")]
+        settings = [
+            f"-c {each}"
+            for each in (*more, "max_connections=60", "listen_addresses=127.0.0.1", f"port={port}")
+        ]
         options = " ".join([*settings, f"-c unix_socket_directories={place}"])
         tool("pg_ctl", "--wait", "--silent", f"--log={place / 'log'}", f"--options={options}", "start")
         try:
@@ -91,7 +108,7 @@ def database(postgres: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _binaries() -> Path | None:
+def binaries() -> Path | None:
     """Find initdb and pg_ctl: Debian keeps them out of the path, one folder for each version."""
     found = shutil.which("pg_ctl")
     places = [Path(found).resolve().parent] if found else []

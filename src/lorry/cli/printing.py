@@ -202,7 +202,10 @@ def worker_line(event: Event) -> str:
     Args:
         event: What happened.
     """
-    if event.action not in ("done", "failed", "retry", "adopted", "waits", "late"):
+    if (
+        event.action not in ("done", "failed", "retry", "adopted", "waits", "late")
+        and event.subject != "resume"
+    ):
         return ""
     seconds = f"{event.seconds:7.2f} s" if event.seconds is not None else " " * 9
     mark = {"done": "ok", "failed": "FAIL"}.get(event.action, "")
