@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from lorry.delivery.doubles import MemoryClaims
-from lorry.delivery.ports import Worker
+from lorry.delivery.ports import Claims, Worker
 
 
 class HeardClaims(MemoryClaims):
@@ -29,7 +29,7 @@ class HeardClaims(MemoryClaims):
         self.was_asked.set()
 
 
-async def other_holds(claims: MemoryClaims, model: str, worker: str = "other") -> Worker:
+async def other_holds(claims: Claims, model: str, worker: str = "other") -> Worker:
     """Have a living process of another home hold a delivery."""
     other = Worker(worker, "elsewhere", 4711, "another home")
     await claims.enlist(other, 10.0)

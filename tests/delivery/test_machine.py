@@ -5,28 +5,42 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from tests.delivery.engine_machine import EngineFaults
 from tests.delivery.machine import Faults
 
 #: Runs of the machine; each takes up to 30 steps.
 RUNS = int(os.environ.get("LORRY_MACHINE_RUNS", "12"))
 
 
-def test_whatever_happens_some_things_hold() -> None:
-    """One object of each kind, no bill without an owner, no request without an end: after every step."""
-    # Making a failure shorter takes minutes: not in CI, where the seed finds it again.
+def _run(machine: type[RuleBasedStateMachine], runs: int, steps: int) -> None:
+    # Making a failure shorter takes minutes: not in CI, where the same steps find it again.
     bounded: dict[str, Any] = {"derandomize": True, "phases": [Phase.explicit, Phase.generate]}
     chosen = bounded if RUNS <= 12 else {"print_blob": True}
     checked = settings(
-        max_examples=RUNS,
-        stateful_step_count=30,
+        max_examples=runs,
+        stateful_step_count=steps,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
         **chosen,
     )
-    run_state_machine_as_test(Faults, settings=checked)
-    print(f"{Faults.steps} steps")
+    run_state_machine_as_test(machine, settings=checked)
+
+
+def test_whatever_happens_some_things_hold() -> None:
+    """One object of each kind, no bill without an owner, no request without an end: after every step."""
+    _run(Faults, RUNS, 30)
+    print(f"{Faults.steps} steps over the doubles")
     assert Faults.steps > 50
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_whatever_happens_the_engine_bills_what_was_planned() -> None:
+    """The same through the official clients, with the engine's faults, clock and invoice."""
+    _run(EngineFaults, RUNS, 20)
+    print(f"{EngineFaults.steps} steps over the engine")
+    assert EngineFaults.steps > 50

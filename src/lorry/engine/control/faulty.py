@@ -68,7 +68,8 @@ class Faulty:
             return  # a body that is shorter than promised: the server cuts the line
         if fault.kind is Kind.CUT:
             await send({**kept.start, "headers": _sized(kept, len(kept.body) + 1)})
-            await send({"type": "http.response.body", "body": kept.body[: len(kept.body) // 2]})
+            half = kept.body[: len(kept.body) // 2]
+            await send({"type": "http.response.body", "body": half, "more_body": True})
             return
         if fault.kind is Kind.GARBLE:
             broken = kept.body[: max(1, len(kept.body) - 2)] + b"<"
