@@ -13,7 +13,7 @@ TORCH  ?= torch==2.13.0
 # that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
 SDK_V1 ?= together==2.42.0
 
-# Processes that share the tests: each needs a core and, with the real models, some 2 GB of memory.
+# Processes that share the tests: each takes one core and, with the real models, some 2 GB of memory.
 WORKERS ?= 2
 
 .PHONY: demo text test lint types docs bench fuzz sweep machine check clean
@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 text: $(VENV)/.installed-text
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -54,7 +54,7 @@ EVERY ?= 1
 sweep: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.crash $(EVERY)
 
-# Some 10,000 steps of the fault machine, others each time: ten minutes or more.
+# Some 10,000 steps of the fault machine over the doubles, others each time, and some 700 over the engine.
 machine: $(VENV)/.installed-dev
 	LORRY_MACHINE_RUNS=400 $(BIN)/python -m pytest -q -s tests/delivery/test_machine.py
 
