@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from tests.delivery.engine_machine import EngineFaults
 from tests.delivery.machine import Faults
 
-#: Runs of the machine; each takes up to 30 steps. Long runs are over the doubles first of all: a step over the
-#: engine costs ten times as much.
+#: Runs of the machine; each takes up to 30 steps. Long runs are over the doubles first of all: a step over
+#: the engine costs ten times as much.
 RUNS = int(os.environ.get("LORRY_MACHINE_RUNS", "12"))
 
 
