@@ -36,3 +36,13 @@ def test_killed_again_and_again_it_still_arrives(runner: Runner, tmp_path: Path)
     assert kills > 3
     assert place.seen()["objects"]["deployments"] == 1
     assert place.rows("select state from placements") == [("ready",)]
+
+
+def test_killed_at_its_beginning_it_goes_where_it_was_to_go(runner: Runner, tmp_path: Path) -> None:
+    """At each of the first points: whoever goes on knows the route, or nothing is known of the model."""
+    for number in range(1, 9):
+        place = Place.make(tmp_path / str(number), "together-container")
+        assert runner.ask(**place.order("ship", number)) == Answer("killed")
+        known = bool(place.rows("select 1 from models"))
+        assert runner.ask(**place.order("resume" if known else "ship")) == Answer("done")
+        assert place.rows("select route, state from placements") == [("together-container", "ready")]

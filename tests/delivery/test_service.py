@@ -34,6 +34,16 @@ ONE = {"models": 1, "revisions": 1, "endpoints": 1, "deployments": 1, "repos": 1
 NOTHING = dict.fromkeys(ONE, 0)
 
 
+async def test_nobody_guesses_where_a_model_was_to_go(bench: Bench) -> None:
+    """A model without a placement, as older versions could leave it, is not resumed but asked about."""
+    await bench.store.save_model(bench.model)
+    async with bench.open() as deliveries:
+        with pytest.raises(NothingToResume, match="not where it was to go"):
+            await deliveries.resume("tok")
+        with pytest.raises(NothingToResume, match="not where it was to go"):
+            await deliveries.retry("tok", "upload")
+
+
 async def test_ship_show_ship_again_retire(bench: Bench) -> None:
     """Shipping ends ready with one of each; again is at once and does nothing; retiring leaves nothing."""
     async with bench.open() as deliveries:

@@ -69,6 +69,14 @@ async def test_a_placement_comes_back_as_it_was(store: Either, placement: Placem
     assert await store.placement("other") is None
 
 
+async def test_a_model_is_written_with_where_it_is_to_go(store: Either) -> None:
+    """Both are there, and replace what was there."""
+    await store.save_model(replace(MODEL, trigger=None), replace(PLACEMENT, route="elsewhere"))
+    await store.save_model(MODEL, PLACEMENT)
+    assert await store.model("tok") == MODEL
+    assert await store.placement("tok") == PLACEMENT
+
+
 async def test_forgetting_keeps_the_journal(store: Either) -> None:
     """A forgotten model is gone with its placement; its events and other models stay."""
     await store.save_model(MODEL)

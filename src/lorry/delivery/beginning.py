@@ -18,6 +18,7 @@ from lorry.delivery.refusing import (
     other_route,
     require_agreement,
     unknown_step,
+    unplaced,
 )
 from lorry.delivery.routes import plan_of
 from lorry.delivery.run import Run, Values, World
@@ -94,13 +95,15 @@ class Beginnings:
         """Go on with what was stopped, failed or is held, or bring back what the platform stopped."""
         model = await self.known(name)
         placement = await self._world.records.placement(name)
-        if placement and placement.state is PlacementState.RETIRING:
+        if placement is None:
+            raise unplaced(name)
+        if placement.state is PlacementState.RETIRING:
             raise nothing_to_resume(placement)
-        if placement and placement.state is PlacementState.DELIVERING:
+        if placement.state is PlacementState.DELIVERING:
             return await self.go_on(model, placement)
         wish = _wish_of(placement)
         place = await self._place(wish)
-        if placement and placement.state is PlacementState.READY:
+        if placement.state is PlacementState.READY:
             run = self._run_of(model, place, wish)
             if await plan_of(place.route, model.kind).serves(run):
                 raise nothing_to_resume(placement)
@@ -113,7 +116,7 @@ class Beginnings:
         model = await self.known(name)
         placement = await self._world.records.placement(name)
         if placement is None or placement.state is PlacementState.RETIRING:
-            raise nothing_to_resume(placement) if placement else unknown_step(name, start, (), None)
+            raise nothing_to_resume(placement) if placement else unplaced(name)
         wish = _wish_of(placement)
         place = await self._place(wish)
         run = self._run_of(model, place, wish)
@@ -157,7 +160,8 @@ class Beginnings:
         model = await self.known(name)
         wish = _wish_of(placement)
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
-        await self._put(model, placement, wish, state=PlacementState.RETIRING, error=None)
+        retired = self._placed(model, placement, wish, state=PlacementState.RETIRING, error=None)
+        await self._world.records.save_placement(retired)
         values = {"model": model.as_dict(), **_as_values(wish)}
         return self._keep(name, await self._runtime.start("retire", f"retire:{name}:", values))
 
@@ -167,7 +171,8 @@ class Beginnings:
         placement = await self._world.records.placement(name)
         wish = _wish_of(placement)
         await self._runtime.discard(f"ship:{name}:")
-        await self._put(model, placement, wish, state=PlacementState.HELD)
+        held = self._placed(model, placement, wish, state=PlacementState.HELD)
+        await self._world.records.save_placement(held)
         run = self._run_of(model, await self._place(wish), wish)
         await run.note("cancel", "state", sentence)
 
@@ -239,26 +244,27 @@ class Beginnings:
         await require_agreement(price, agree)
         name = seen.model.name
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
-        await self._world.records.save_model(seen.model)
         changes: dict[str, Any] = {"state": PlacementState.DELIVERING, "proof": None, "error": None}
         if start is None:
             changes["step"] = None
         asked = {"route": wish.route, "rehearsal": wish.rehearsal, "options": wish.options}
-        await self._put(seen.model, placement, wish, **changes, **asked)
+        # At once, or a kill between the two would leave a model that nobody knows where to send.
+        placed = self._placed(seen.model, placement, wish, **changes, **asked)
+        await self._world.records.save_model(seen.model, placed)
         return seen
 
     def _due(self, wish: Wish) -> str | None:
         minutes = wish.options.deadline
         return None if minutes is None else (self._world.now() + timedelta(minutes=minutes)).isoformat()
 
-    async def _put(
+    def _placed(
         self, model: TrainedModel, placement: Placement | None, wish: Wish, **changes: Any
-    ) -> None:
+    ) -> Placement:
         now = self._world.now()
         present = placement or Placement(
             model.name, wish.route, PlacementState.DELIVERING, None, ProviderIds(), None, None, now
         )
-        await self._world.records.save_placement(replace(present, **changes, updated_at=now))
+        return replace(present, **changes, updated_at=now)
 
     def _run_of(self, model: TrainedModel, place: Place, wish: Wish) -> Run:
         return Run(self._world, place, model, DELIVERY, wish.options)

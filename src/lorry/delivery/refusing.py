@@ -37,6 +37,19 @@ def nothing_to_resume(placement: Placement) -> NothingToResume:
     )
 
 
+def unplaced(name: str) -> NothingToResume:
+    """Say that nobody knows where a model was to go: an earlier version was killed before it wrote that down.
+
+    Args:
+        name: Lorry's name of the model.
+    """
+    return NothingToResume(
+        f"{name} is known here, but not where it was to go.",
+        fix=f"Run `lorry ship PATH --name {name}` with the route that you want.",
+        evidence={"model": name},
+    )
+
+
 def name_taken(name: str, why: Course) -> NameTaken:
     """Say that the name belongs to something else.
 

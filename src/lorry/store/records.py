@@ -31,9 +31,11 @@ class StoredRecords:
         """Read all models, by name."""
         return tuple(_model(row) for row in await self.database.rows(select(MODELS).order_by(MODELS.c.name)))
 
-    async def save_model(self, model: TrainedModel) -> None:
-        """Write a model, replacing what was there."""
-        await self._write(MODELS, {**asdict(model), "created_at": model.created_at.isoformat()})
+    async def save_model(self, model: TrainedModel, placement: Placement | None = None) -> None:
+        """Write a model, and its placement with it, in one transaction; they replace what was there."""
+        row = {**asdict(model), "created_at": model.created_at.isoformat()}
+        with_it = [] if placement is None else [self._put(PLACEMENTS, placement.as_dict())]
+        await self.database.run(self._put(MODELS, row), *with_it)
 
     async def placement(self, model: str) -> Placement | None:
         """Read the placement of a model."""
@@ -47,17 +49,17 @@ class StoredRecords:
 
     async def save_placement(self, placement: Placement) -> None:
         """Write a placement, replacing what was there."""
-        await self._write(PLACEMENTS, placement.as_dict())
+        await self.database.run(self._put(PLACEMENTS, placement.as_dict()))
 
     async def forget(self, model: str) -> None:
         """Delete a model and its placement; the journal stays."""
         placement = delete(PLACEMENTS).where(PLACEMENTS.c.model == model)
         await self.database.run(placement, delete(MODELS).where(MODELS.c.name == model))
 
-    async def _write(self, table: Table, values: Mapping[str, Any]) -> None:
+    def _put(self, table: Table, values: Mapping[str, Any]) -> Any:
         keys = {column.name for column in table.primary_key}
         changes = [name for name in values if name not in keys]
-        await self.database.run(upsert(self.database.dialect, table, values, changes))
+        return upsert(self.database.dialect, table, values, changes)
 
 
 def _model(row: Mapping[str, Any]) -> TrainedModel:

@@ -27,9 +27,11 @@ class MemoryStore:
         """Read all models, by name."""
         return tuple(self._models[name] for name in sorted(self._models))
 
-    async def save_model(self, model: TrainedModel) -> None:
-        """Write a model, replacing what was there."""
+    async def save_model(self, model: TrainedModel, placement: Placement | None = None) -> None:
+        """Write a model, and its placement with it."""
         self._models[model.name] = model
+        if placement is not None:
+            self._placements[model.name] = placement
 
     async def placement(self, model: str) -> Placement | None:
         """Read the placement of a model."""

@@ -78,8 +78,8 @@ class Records(Protocol):
     async def models(self) -> tuple[TrainedModel, ...]:
         """Read all models, by name."""
 
-    async def save_model(self, model: TrainedModel) -> None:
-        """Write a model, replacing what was there."""
+    async def save_model(self, model: TrainedModel, placement: Placement | None = None) -> None:
+        """Write a model, and its placement with it: both or neither; they replace what was there."""
 
     async def placement(self, model: str) -> Placement | None:
         """Read the placement of a model."""
