@@ -292,6 +292,15 @@ def test_names_that_can_not_stand_side_by_side(tmp_path: Path, private: Path, so
     assert list(private.iterdir()) == []
 
 
+def test_a_table_that_leads_before_the_beginning_is_damage(tmp_path: Path) -> None:
+    """An end that claims a larger offset of the table moves every entry back, below zero."""
+    content = bytearray(zipped({"a.safetensors": b"x" * 300}))
+    content[-4] += 1  # the third byte of the table's offset: 65,536 more
+    (tmp_path / "moved.zip").write_bytes(bytes(content))
+    with opened(str(tmp_path / "moved.zip"), ACCESS) as result:
+        assert [found.code for found in result.findings] == ["ARCHIVE_BROKEN"]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.sampled_from(PACKERS), st.data())
 def test_any_damage_gives_a_result(tmp_path: Path, private: Path, pack: Packer, data: st.DataObject) -> None:

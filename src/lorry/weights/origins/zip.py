@@ -106,7 +106,8 @@ class ZipTable:
         info = self._members[name]
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             return None
-        header = self._packed.read(info.header_offset, _LOCAL)
+        # A damaged table may lead to a place before the beginning: zipfile adds what does not add up to each.
+        header = self._packed.read(info.header_offset, _LOCAL) if info.header_offset >= 0 else b""
         if len(header) < _LOCAL or header[:4] != b"PK\x03\x04":
             raise self._broken(f"is damaged: {name} is not where the table says")
         begin = info.header_offset + _LOCAL + int.from_bytes(header[26:28], "little")
