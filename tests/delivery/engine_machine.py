@@ -38,7 +38,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = "the-machine"
 #: Models by name, each with its files and the route it goes.
 MODELS = {"one": ("tok", "local"), "two": ("dispatch", "together-merged")}
-QUICK = Policy(first_look=0.001, steady=0.002, slowest=0.01, first_retry=0.001, longest_retry=0.01, tries=3)
+QUICK = Policy(
+    first_look=0.001,
+    steady=0.002,
+    slowest=0.01,
+    first_retry=0.001,
+    longest_retry=0.01,
+    tries=3,
+    limits={},
+    limit=0.2,
+)
 #: Where an answer can be lost on the way.
 PATHS = ("*/models", "*/models/upload/*", "*/endpoints", "*/deployments", "*/deployments/*", "*/endpoints/*")
 #: What is refused for good while a delivery is under way; the last two when all of it runs already.

@@ -47,9 +47,17 @@ MODELS = {
     "two": ("together-attached", None),
     "three": ("together-merged", "hub"),
 }
-#: No pause is felt, and a lease that ended is not waited for.
+#: No pause is felt, what does not come is given up after a few hundred looks, and a lease that ended is not
+#: waited for.
 QUICK = Policy(
-    first_look=0.0005, steady=0.001, slowest=0.001, first_retry=0.0005, longest_retry=0.001, tries=3
+    first_look=0.0005,
+    steady=0.001,
+    slowest=0.001,
+    first_retry=0.0005,
+    longest_retry=0.001,
+    tries=3,
+    limits={},
+    limit=0.2,
 )
 ERRORS = (AnswerLost, PlatformFault, Unreachable, Conflict, RateLimited)
 
