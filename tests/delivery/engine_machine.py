@@ -32,7 +32,7 @@ from lorry.model.placement import Placement, PlacementState
 from lorry.platforms.together import connect
 from lorry.settings import Settings
 from lorry.wiring import House, now
-from tests.delivery.others import other_holds
+from tests.delivery.others import Cut, agree, other_holds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = "the-machine"
@@ -147,23 +147,10 @@ class EngineFaults(RuleBasedStateMachine):
     @rule(name=names, after=st.integers(1, 30))
     def crash(self, name: str, after: int) -> None:
         """End the process in the middle of a delivery; another one begins."""
-        count, reached = [after], asyncio.Event()
-
-        def hear(_: Event) -> None:
-            count[0] -= 1
-            if count[0] <= 0:
-                reached.set()
-
-        async def cut() -> None:
-            shipping, heard = asyncio.create_task(self._ship(name)), asyncio.create_task(reached.wait())
-            await asyncio.wait({shipping, heard}, return_when=asyncio.FIRST_COMPLETED)
-            shipping.cancel()
-            heard.cancel()
-            await asyncio.gather(shipping, heard, return_exceptions=True)
-
+        cut = Cut(after)
         self._close()
-        self._open(hear)
-        self._ask(cut, settle=False)
+        self._open(cut.hear)
+        self._ask(lambda: cut.off(self._ship(name)), settle=False)
         self._close()
         self._open()
 
@@ -297,7 +284,7 @@ class EngineFaults(RuleBasedStateMachine):
     async def _ship(self, name: str) -> object:
         example, route = MODELS[name]
         wish = Wish(route, rehearsal=route != "local")
-        return await self._deliveries.ship(EXAMPLES / example, name, wish, _agree)
+        return await self._deliveries.ship(EXAMPLES / example, name, wish, agree)
 
     async def _by_hand(self, name: str, act: Callable[[Platform, str, str], Awaitable[None]]) -> None:
         placement = await self._store.placement(name)
@@ -317,7 +304,3 @@ def _may_run(placement: Placement) -> bool:
     if placement.state is not PlacementState.FAILED:
         return True
     return "not_stopped" in (placement.error or {}).get("evidence", {})
-
-
-async def _agree(_: object) -> bool:
-    return True

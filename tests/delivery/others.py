@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from lorry.delivery.doubles import MemoryClaims
 from lorry.delivery.ports import Claims, Worker
+from lorry.model.events import Event
 
 
 class HeardClaims(MemoryClaims):
@@ -35,3 +37,34 @@ async def other_holds(claims: Claims, model: str, worker: str = "other") -> Work
     await claims.enlist(other, 10.0)
     assert await claims.take(model, other.id)
     return other
+
+
+class Cut:
+    """Ends what runs at a journal's entry, as a process that dies there would.
+
+    Args:
+        after: Entries that are still written.
+    """
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+        self._reached = asyncio.Event()
+
+    def hear(self, _: Event) -> None:
+        """Count an entry."""
+        self._left -= 1
+        if self._left <= 0:
+            self._reached.set()
+
+    async def off(self, request: Awaitable[object]) -> None:
+        """Make a request, and leave it where the entry is reached; how it ends does not matter."""
+        asked, reached = asyncio.ensure_future(request), asyncio.create_task(self._reached.wait())
+        await asyncio.wait({asked, reached}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        reached.cancel()
+        await asyncio.gather(asked, reached, return_exceptions=True)
+
+
+async def agree(_: object) -> bool:
+    """Agree to any price."""
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -46,9 +47,7 @@ async def perform(step: Step, run: Run, progress: Progress | None) -> Values:
         JSON values under one of the keys `done` (true), `error` (an error's data, and `hold` where a person
         shall decide), or `again` (seconds to pause) with `progress`.
     """
-    if not step.heavy:
-        return await _perform(step, run, progress)
-    async with run.world.files:
+    async with run.world.files if step.heavy else nullcontext():
         return await _perform(step, run, progress)
 
 
