@@ -21,8 +21,8 @@ import pytest
 from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, read_note, remove_note, running, write_note
-from lorry.engine.doorkeeper import is_loopback
-from lorry.engine.server import bind, serve
+from lorry.engine.server import serve
+from lorry.listening import bind, is_loopback
 from lorry.engine.testing import running_engine
 from lorry.engine.together.records import UploadRecord
 from lorry.errors import HomeBusy, OptionInvalid, PortTaken

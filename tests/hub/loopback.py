@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from lorry.engine.server import bind
+from lorry.listening import bind
 
 _START_SECONDS = 30
 

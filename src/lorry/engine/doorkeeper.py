@@ -7,12 +7,10 @@ the page's name in its header `Host`, which is how it is told apart.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+from lorry.listening import is_loopback
 
 
 class LoopbackNamesOnly:
@@ -33,18 +31,6 @@ class LoopbackNamesOnly:
             await JSONResponse(body, status_code=403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a header `Host` names this machine itself.
-
-    Args:
-        host: Name or address, with or without a port.
-    """
-    try:
-        return urlsplit(f"//{host}").hostname in _LOOPBACK
-    except ValueError:
-        return False
 
 
 def _host(scope: Scope) -> str:

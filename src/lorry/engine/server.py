@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import ipaddress
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
@@ -26,7 +22,8 @@ from lorry.engine.renderers import require_renderer
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.works import open_works
-from lorry.errors import HomeBusy, OptionInvalid, PortTaken
+from lorry.errors import HomeBusy, OptionInvalid
+from lorry.listening import bind, is_own, quiet_signals, url_of
 from lorry.model.report import WeightsReport
 
 #: How long requests that are being answered may take to end once the engine is told to stop.
@@ -61,7 +58,7 @@ def serve(
     _refuse_open_door(config, host)
     require_renderer(config.renderer)
     with _bound(host, port) as listener, _locked(config.home):
-        url = _url(host, listener)
+        url = url_of(host, listener)
         engine = build(
             open_works(config),
             lambda: _open_renderer(config),
@@ -112,31 +109,6 @@ class AnnouncingServer(uvicorn.Server):
             self._answering()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Take a port, or say who has it.
-
-    Raises:
-        PortTaken: It can't be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol by its name, not 0: asyncio turns Nagle's algorithm off only for sockets that say TCP, and
-    # with it on every small answer waits 40 ms for the acknowledgement of the one before.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # A port whose last connections are still in TIME_WAIT is free all the same.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        evidence = {"host": host, "port": port}
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"Another program listens on port {port}.", evidence=evidence) from error
-        reason = error.strerror or str(error)
-        raise PortTaken(f"Port {port} at {host} can't be opened: {reason}.", evidence=evidence) from error
-    return listener
-
-
 def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
     # Read past Python's buffers: a daemon thread that holds one of their locks stops the interpreter's exit.
     while os.read(0, 4096):
@@ -166,7 +138,7 @@ def _open_language(config: EngineConfig, folder: Path | None) -> LanguageModel:
 def _run(server: AnnouncingServer, listener: socket.socket, *, stop_with_stdin: bool) -> None:
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_stdin, args=(server,), daemon=True).start()
-    with _quiet_signals():
+    with quiet_signals():
         server.run(sockets=[listener])
 
 
@@ -198,35 +170,10 @@ def _locked(home: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _quiet_signals() -> Iterator[None]:
-    # uvicorn stops cleanly and then raises the signal again for whoever was there before; that is this.
-    def nothing(signum: int, frame: FrameType | None) -> None:
-        pass
-
-    before = {number: signal.signal(number, nothing) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _refuse_open_door(config: EngineConfig, host: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and config.api_key is None:
+    if not is_own(host) and config.api_key is None:
         raise OptionInvalid(
             f"The engine would be open to everybody who reaches {host}, since it takes any key.",
             fix="Set LORRY_ENGINE_KEY, or leave `--host` out to listen at 127.0.0.1 only.",
             evidence={"host": host},
         )
-
-
-def _url(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # named, not bound: where this machine itself finds it
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -23,11 +23,12 @@ from lorry.engine.language.port import LanguageModel
 from lorry.engine.pace import Pace
 from lorry.engine.renderers.flat import FlatRenderer
 from lorry.engine.renderers.port import Renderer
-from lorry.engine.server import AnnouncingServer, bind, check_weights
+from lorry.engine.server import AnnouncingServer, check_weights
 from lorry.engine.together.bases import LOCAL
 from lorry.engine.together.identity import PROJECT_ID
 from lorry.engine.together.validation import Check
 from lorry.engine.works import open_works
+from lorry.listening import bind
 
 __all__ = ["FlatLanguageModel", "FlatRenderer", "RunningEngine", "running_engine"]
 

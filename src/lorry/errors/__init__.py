@@ -58,6 +58,24 @@ LorryError
 │   ├── DeliveryBusy          delivery_busy          retryable; another process works on it
 │   ├── DeliveryHeld          delivery_held          it waits for a person
 │   └── SourceChanged         source_changed
+├── GatewayError              a request to the gateway is refused, or can't be answered now
+│   ├── BodyInvalid           body_invalid           no JSON, or not of the form that is needed
+│   ├── BodyTooLarge          body_too_large
+│   ├── BodyTooSlow           body_too_slow          retryable
+│   ├── TokenInvalid          token_invalid          missing, unknown or revoked
+│   ├── TokenNotAllowed       token_not_allowed
+│   ├── TokenRateLimited      token_rate_limited     retryable
+│   ├── SpendLimitReached     spend_limit_reached
+│   ├── KeyReused             idempotency_key_reused
+│   ├── StillRunning          request_in_progress    retryable
+│   ├── OutcomeUnknown        outcome_unknown        it may have been paid for; not sent again by itself
+│   ├── NoRoute               no_route               no place of the model can take it now
+│   ├── PlacesUnwell          places_unwell          retryable; they failed a moment ago
+│   ├── ModelStarting         model_starting         retryable; it was asleep
+│   ├── Overloaded            overloaded             retryable
+│   ├── AnswerUnusable        answer_unusable        the platform's answer is no result
+│   ├── GenerationNotFound    generation_not_found
+│   └── GenerationEnded       generation_ended
 ├── StorageError              our own disk
 │   ├── DiskFull              disk_full              retryable
 │   ├── NotWritable           not_writable
@@ -71,8 +89,8 @@ LorryError
 └── InternalError             internal_error         a fault of ours, reported without a traceback
 
 Each branch has its module: `usage`, `files` (weights and conversions), `platform` and `refusal` (what a
-platform says), `delivery`, `machine` (disk, engine, extras, ourselves); `root` says what all have, `data`
-reads one back.
+platform says), `delivery`, `gateway`, `machine` (disk, engine, extras, ourselves); `root` says what all
+have, `data` reads one back.
 """
 
 from __future__ import annotations
@@ -103,6 +121,26 @@ from lorry.errors.files import (
     ConversionRefused,
     StrengthChanged,
     WeightsRejected,
+)
+from lorry.errors.gateway import (
+    AnswerUnusable,
+    BodyInvalid,
+    BodyTooLarge,
+    BodyTooSlow,
+    GatewayError,
+    GenerationEnded,
+    GenerationNotFound,
+    KeyReused,
+    ModelStarting,
+    NoRoute,
+    OutcomeUnknown,
+    Overloaded,
+    PlacesUnwell,
+    SpendLimitReached,
+    StillRunning,
+    TokenInvalid,
+    TokenNotAllowed,
+    TokenRateLimited,
 )
 from lorry.errors.machine import (
     AdapterUnusable,
@@ -169,9 +207,13 @@ __all__ = [
     "AccessDenied",
     "AdapterUnusable",
     "AnswerLost",
+    "AnswerUnusable",
     "ArchiveLayout",
     "BaseNotServed",
     "BaseUnsupported",
+    "BodyInvalid",
+    "BodyTooLarge",
+    "BodyTooSlow",
     "Conflict",
     "ConversionError",
     "ConversionFailed",
@@ -188,19 +230,25 @@ __all__ = [
     "EngineError",
     "EngineNotRunning",
     "ExtraMissing",
+    "GatewayError",
+    "GenerationEnded",
+    "GenerationNotFound",
     "HomeBusy",
     "ImportFailed",
     "InternalError",
     "KeyMissing",
     "KeyRejected",
+    "KeyReused",
     "LinkExpired",
     "LorryError",
     "ModelNotFound",
+    "ModelStarting",
     "ModelUnavailable",
     "NameInvalid",
     "NameTaken",
     "NoCapacity",
     "NoConfiguration",
+    "NoRoute",
     "NotReady",
     "NotRouted",
     "NotThere",
@@ -209,7 +257,10 @@ __all__ = [
     "NothingToResume",
     "OptionInvalid",
     "OutOfCredit",
+    "OutcomeUnknown",
+    "Overloaded",
     "Pays",
+    "PlacesUnwell",
     "PlatformBusy",
     "PlatformError",
     "PlatformFault",
@@ -228,9 +279,14 @@ __all__ = [
     "SourceNotFound",
     "SourcePrivate",
     "SourceUnusable",
+    "SpendLimitReached",
+    "StillRunning",
     "Stopped",
     "StorageError",
     "StrengthChanged",
+    "TokenInvalid",
+    "TokenNotAllowed",
+    "TokenRateLimited",
     "Unreachable",
     "UploadDamaged",
     "UsageError",

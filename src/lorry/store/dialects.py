@@ -73,8 +73,22 @@ def upsert(dialect: str, table: Table, values: Mapping[str, Any], changes: Seque
     )
 
 
+def upsert_many(dialect: str, table: Table) -> Any:
+    """Write many rows at once; each replaces the one that has its key.
+
+    Args:
+        dialect: Name of the engine's dialect.
+        table: Where; the values come with the execution.
+    """
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table)
+    keys = {column.name for column in table.primary_key}
+    changes = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
+
+
 def insert_if_missing(dialect: str, table: Table, values: Mapping[str, Any]) -> Any:
-    """Write a row unless there is one with its key; it returns the key of a row that was written.
+    """Write a row unless something unique in it is taken; it returns the key of a row that was written.
 
     Args:
         dialect: Name of the engine's dialect.

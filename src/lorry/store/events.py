@@ -46,6 +46,18 @@ class StoredJournal:
         query = select(EVENTS).where(tells).order_by(EVENTS.c.id.desc()).limit(_NEWEST)
         return (await self._events(query))[::-1]
 
+    async def step_totals(self) -> list[tuple[str, str, int, float]]:
+        """Count what became of the steps of all deliveries: step, outcome, how often, seconds in all."""
+        outcome = EVENTS.c.action.in_(("done", "failed"))
+        query = (
+            select(EVENTS.c.subject, EVENTS.c.action, func.count().label("n"), func.sum(EVENTS.c.seconds))
+            .where(EVENTS.c.source == "delivery", outcome)
+            .group_by(EVENTS.c.subject, EVENTS.c.action)
+        )
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(step, action, count, float(seconds or 0.0)) for step, action, count, seconds in rows]
+
     async def _events(self, query: Select[Any]) -> tuple[Event, ...]:
         rows = await self.database.rows(query)
         return tuple(Event(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows)

@@ -16,26 +16,39 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from lorry.errors import DiskFull, NotWritable, StorageError
 from lorry.redaction import shown
+from lorry.store.access import StoredAccess
 from lorry.store.claims import StoredClaims
 from lorry.store.database import Database
 from lorry.store.dialects import postgres_engine, sqlite_engine
 from lorry.store.events import StoredJournal
 from lorry.store.faults import translated
+from lorry.store.generations import StoredGenerations
+from lorry.store.health import StoredOutages, StoredStarts
 from lorry.store.intents import StoredIntents
+from lorry.store.ledger import StoredLedger
 from lorry.store.migrations import HEAD, REVISIONS, upgrade
 from lorry.store.records import StoredRecords
 from lorry.store.shipped import STORE_FILE
+from lorry.store.webhooks import StoredHooks
 
 #: Names the lock under which one process at a time brings the tables of a Postgres database up to date.
 _ONE_UPGRADE = 0x4C6F727279  # "Lorry"
 
 
-class Store(StoredRecords, StoredJournal, StoredIntents):
-    """The ports Records, Journal and Intents over one database; `claiming` is the port Claims."""
+class Store(StoredRecords, StoredJournal, StoredIntents, StoredAccess):
+    """All ports over one database.
+
+    Itself it is Records, Journal, Intents and Directory; each other port is an attribute.
+    """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.claiming = StoredClaims(database)
+        self.ledger = StoredLedger(database)
+        self.kept = StoredGenerations(database)
+        self.hooks = StoredHooks(database)
+        self.outages = StoredOutages(database)
+        self.starts = StoredStarts(database)
 
 
 @asynccontextmanager

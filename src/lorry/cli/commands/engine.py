@@ -36,7 +36,7 @@ def engine(
         v1: Let endpoints of the API's first version be made, which Together refuses.
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
     """
-    from lorry.wiring import serve_engine
+    from lorry.wiring.engine import serve_engine
 
     settings = common.settings()
 

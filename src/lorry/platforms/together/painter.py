@@ -9,11 +9,10 @@ from typing import Any
 from together.types import ImageFile
 
 from lorry.delivery.ports import Queue
-from lorry.errors import OptionInvalid
 from lorry.model.generation import Picture, PictureOrder
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.jobs import paint_by_jobs
-from lorry.platforms.together.lora_paths import MOST_LORAS, lora_path
+from lorry.platforms.together.picture_fields import picture_options
 
 #: Requests at once: the most pictures that the API draws for one request (3.1), so no new load.
 _AT_ONCE = 4
@@ -41,7 +40,7 @@ class TogetherPainter:
         """
         if order.container is not None:
             return await paint_by_jobs(self._queue, order)
-        options = _options(order)
+        options = picture_options(order)
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(seed: int) -> Picture:
@@ -68,37 +67,6 @@ class TogetherPainter:
                 **options,
             )
         return Picture(self._at.read(doing, _png, answer), seed)
-
-
-def _options(order: PictureOrder) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if order.steps is not None:
-        options["steps"] = order.steps
-    if order.size is not None:
-        options |= {"width": order.size, "height": order.size}
-    if loras := _loras(order):
-        options["image_loras"] = loras
-    return options
-
-
-def _loras(order: PictureOrder) -> list[dict[str, Any]]:
-    """List the adapters of a request: those that are fetched for it, else the deployed one with its scale."""
-    if len(order.loras) > MOST_LORAS:
-        raise OptionInvalid(
-            f"{len(order.loras)} LoRAs were named for one picture; the platform takes {MOST_LORAS}.",
-            fix=f"Name {MOST_LORAS} of them at most.",
-            evidence={"loras": len(order.loras), "most": MOST_LORAS},
-        )
-    if order.loras:
-        return [{"path": lora_path(use.path), "scale": use.scale} for use in order.loras]
-    if order.scale is None:
-        return []
-    if order.adapter is None:
-        raise OptionInvalid(
-            f"A scale of {order.scale:g} needs the adapter's name at the platform.",
-            fix="Run `lorry resume NAME`: the delivery notes the adapter's name.",
-        )
-    return [{"path": order.adapter, "scale": order.scale}]
 
 
 def _png(answer: ImageFile) -> bytes:

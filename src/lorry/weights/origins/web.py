@@ -125,17 +125,43 @@ class Web:
             current = _next(current, told.get("location", ""))
         raise fault("REMOTE_REFUSED", f"{_shown(first)} redirects more than {HOPS_AT_MOST} times.")
 
+    def tell(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a POST once and give the status of its answer; nothing of the answer is read.
+
+        Args:
+            url: An http or https address.
+            headers: Headers besides the usual ones.
+            body: What to send.
+
+        Raises:
+            StructureFault: REMOTE_ADDRESS or REMOTE_UNREACHABLE.
+        """
+        import httpcore
+
+        self.gate.begin(self.access.limit)
+        where = _ascii(url)
+        sent = {"user-agent": "lorry", "content-length": str(len(body)), **headers}
+        with (
+            _translated(where),
+            self._opened(httpcore, where, sent, method="POST", content=body) as response,
+        ):
+            return int(response.status)
+
     def _is_hub(self, url: str) -> bool:
         return server_of(url) == server_of(self.access.hub_url)
 
-    def _opened(self, httpcore: Any, url: str, headers: Mapping[str, str]) -> Any:
+    def _opened(
+        self, httpcore: Any, url: str, headers: Mapping[str, str], method: str = "GET", content: Any = None
+    ) -> Any:
         if self._pool is None:
             self._pool = httpcore.ConnectionPool(
                 max_connections=1, network_backend=cast("httpcore.NetworkBackend", self.gate)
             )
         patience = self.access.patience
         timeouts = {"connect": patience, "read": patience, "write": patience, "pool": patience}
-        return self._pool.stream("GET", url, headers=list(headers.items()), extensions={"timeout": timeouts})
+        return self._pool.stream(
+            method, url, headers=list(headers.items()), content=content, extensions={"timeout": timeouts}
+        )
 
 
 def download_seconds(size: int) -> float:

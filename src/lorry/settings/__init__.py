@@ -6,19 +6,25 @@ folder, the defaults. All that is wrong is reported at once.
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from lorry.errors import SettingInvalid
-from lorry.redaction import shown
-
-_Number = TypeVar("_Number", int, float)
+from lorry.settings.values import (
+    above_zero,
+    api_root,
+    bucket,
+    chosen_among,
+    database,
+    http_address,
+    secret,
+    truth,
+)
 
 #: File of settings that is looked for in the working folder.
 SETTINGS_FILE = "lorry.toml"
@@ -33,6 +39,9 @@ HUB_URL = "https://huggingface.co"
 TOGETHER_URL = "https://api.together.ai"
 
 RENDERERS = ("onnx", "diffusers")
+
+#: Which results the gateway stores.
+KEEPS = ("paid", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,17 @@ class Settings:
         rehearse: Whether the embedded engine plays Together: `true` or `false`.
         allow_private_addresses: Whether a link that is checked may lead into a private network or to this
             machine: `true` or `false`. The Hub at `hub_url` may lie there without it.
+        public_url: Address under which clients reach `lorry serve`, for the addresses in its answers; what
+            a request was sent to when `None`.
+        server_secret: Signs the addresses of pictures and the messages of webhooks; the same on all machines
+            of one database. A file in the home when `None`; never shown or logged.
+        results_url: Where `lorry serve` keeps pictures and answers: `s3://bucket/prefix` (with the extra
+            `s3`, and the keys that AWS's tools read); files in the home when `None`.
+        keep: Which results `lorry serve` stores before it answers: `paid` for those that cost by the request,
+            that came with an idempotency key or are answered as an address, or `all`.
+        keep_days: Days after which `lorry serve` forgets a stored result.
+        body_limit: Size of a request's body that `lorry serve` takes at most, MiB.
+        answer_seconds: Seconds that a platform may take for the whole of an answer to `lorry serve`.
     """
 
     home: Path
@@ -76,6 +96,13 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     rehearse: bool = False
     allow_private_addresses: bool = False
+    public_url: str | None = None
+    server_secret: str | None = field(default=None, repr=False)
+    results_url: str | None = None
+    keep: str = "paid"
+    keep_days: float = 30.0
+    body_limit: float = 8.0
+    answer_seconds: float = 600.0
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -86,7 +113,7 @@ class Settings:
 
 
 #: The settings that are keys or tokens.
-SECRETS = ("engine_key", "hub_token", "together_key")
+SECRETS = ("engine_key", "hub_token", "together_key", "server_secret")
 
 #: Name of the environment variable for each setting.
 VARIABLES = {each.name: f"LORRY_{each.name.upper()}" for each in fields(Settings)}
@@ -99,10 +126,6 @@ FALLBACKS = {
     "together_key": "TOGETHER_API_KEY",
     "together_project": "TOGETHER_PROJECT_ID",
 }
-
-_NUMBERS = {int: "whole number", float: "number"}
-
-_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def read_settings(
@@ -198,103 +221,42 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     def take(name: str, default: Any = None) -> tuple[str, Any]:
         return values.get(name, (name, default))
 
-    label, url = take("engine_url")
-    if url is not None and not str(url).startswith(("http://", "https://")):
-        problems.append(f"{label} is {url!r}, which is no http address.")
     label, renderer = take("renderer", "onnx")
     if renderer not in RENDERERS:
         problems.append(f"{label} is {renderer!r}; it can be {' or '.join(RENDERERS)}.")
     threads = take("threads")
-    label, hub = take("hub_url", HUB_URL)
-    if not str(hub).startswith(("http://", "https://")):
-        problems.append(f"{label} is {hub!r}, which is no http address.")
-    engine_key = _secret(take("engine_key"), "key", problems)
-    token = _secret(take("hub_token"), "token", problems)
-    key = _secret(take("together_key"), "key", problems)
-    together = _api_root(take("together_url", TOGETHER_URL), problems)
-    truths = {name: _truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
+    engine_key = secret(take("engine_key"), "key", problems)
+    token = secret(take("hub_token"), "token", problems)
+    key = secret(take("together_key"), "key", problems)
+    together = api_root(take("together_url", TOGETHER_URL), problems)
+    truths = {name: truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
     return {
         "home": take("home")[1],
-        "engine_url": str(url).rstrip("/") if url else None,
+        "engine_url": http_address(take("engine_url"), problems),
         "engine_key": engine_key,
         "renderer": renderer,
-        "threads": None if threads[1] is None else _above_zero(threads, int, problems),
-        "hub_url": str(hub).rstrip("/"),
+        "threads": None if threads[1] is None else above_zero(threads, int, problems),
+        "hub_url": http_address(take("hub_url", HUB_URL), problems),
         "hub_token": token,
         "together_url": together,
         "together_key": key,
         "together_project": take("together_project")[1],
-        "together_at_once": _above_zero(take("together_at_once", 16), int, problems),
-        "together_per_second": _above_zero(take("together_per_second", 10.0), float, problems),
-        "database_url": _database(take("database_url"), problems),
+        "together_at_once": above_zero(take("together_at_once", 16), int, problems),
+        "together_per_second": above_zero(take("together_per_second", 10.0), float, problems),
+        "database_url": database(take("database_url"), problems),
+        **_gateway(take, problems),
         **truths,
     }
 
 
-def _above_zero(given: tuple[str, Any], kind: type[_Number], problems: list[str]) -> _Number | None:
-    """Accept a number above 0."""
-    label, value = given
-    try:
-        number = kind(str(value))
-    except ValueError:
-        number = kind(0)
-    if 0 < number < math.inf:
-        return number
-    problems.append(f"{label} is {value!r}; it must be a {_NUMBERS[kind]} above 0.")
-    return None
-
-
-def _secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | None:
-    """Accept a token or a key; what is said of it never repeats it."""
-    label, value = given
-    text = "" if value is None else str(value).strip()
-    if text and not (text.isascii() and text.isprintable() and " " not in text):
-        problems.append(f"{label} holds signs that no {what} has.")
-    return text or None
-
-
-def _database(given: tuple[str, Any], problems: list[str]) -> str | None:
-    """Accept the address of a Postgres database; what is said of it never has its password."""
-    label, value = given
-    address = str(value or "").strip()
-    if not address:
-        return None
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("postgresql", "postgres") and parts.port != 0
-        named = bool(parts.path.strip("/"))
-    except ValueError:  # a port beyond 65535, or a bracket too few
-        usable = named = False
-    if not usable:
-        problems.append(f"{label} is {shown(repr(address))}; it must begin with postgresql://.")
-    elif not named:
-        problems.append(f"{label} names no database: add /NAME behind the host.")
-    return f"postgresql://{address.partition('://')[2]}"
-
-
-def _api_root(given: tuple[str, Any], problems: list[str]) -> str:
-    """Accept the root of an API: the official client adds `/v1` and `/v2` itself (dossier 8.1)."""
-    label, value = given
-    address = str(value).strip().rstrip("/")
-    said = shown(repr(value))
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port beyond 65535, or a bracket too few
-        usable = False
-    if not usable:
-        problems.append(f"{label} is {said}, which is no http address.")
-    elif parts.username is not None:
-        problems.append(f"{label} is {said}; a login does not belong into it.")
-    elif parts.path in ("/v1", "/v2"):
-        problems.append(f"{label} is {said}; leave {parts.path} out, as it is added to each request.")
-    elif parts.path or parts.query or parts.fragment:
-        problems.append(f"{label} is {said}; give the root of the API, without a path.")
-    return address
-
-
-def _truth(given: tuple[str, Any], problems: list[str]) -> bool:
-    label, value = given
-    if str(value).lower() not in _TRUTHS:
-        problems.append(f"{label} is {value!r}; it can be true or false.")
-    return _TRUTHS.get(str(value).lower(), False)
+def _gateway(take: Callable[..., tuple[str, Any]], problems: list[str]) -> dict[str, Any]:
+    """Accept what `lorry serve` is told."""
+    return {
+        "public_url": http_address(take("public_url"), problems),
+        "server_secret": secret(take("server_secret"), "secret", problems),
+        "results_url": bucket(take("results_url"), problems),
+        "keep": chosen_among(take("keep", "paid"), KEEPS, problems),
+        "keep_days": above_zero(take("keep_days", 30.0), float, problems),
+        "body_limit": above_zero(take("body_limit", 8.0), float, problems),
+        "answer_seconds": above_zero(take("answer_seconds", 600.0), float, problems),
+    }

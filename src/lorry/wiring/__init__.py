@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lorry.weights.origins.access import Access
 
 #: Any key opens an engine that was started without one; the official client insists on sending one.
-_ANY_KEY = "local"
+ANY_KEY = "local"
 
 
 def now() -> datetime:
@@ -124,7 +124,7 @@ class House:
                 from lorry.errors import EngineNotRunning, KeyMissing, Unreachable
                 from lorry.platforms.together import Limits, connect
 
-                key = (settings.engine_key or _ANY_KEY) if embedded else settings.together_key
+                key = (settings.engine_key or ANY_KEY) if embedded else settings.together_key
                 if key is None:
                     raise KeyMissing(f"Shipping to {address} needs a key, and none is set.")
                 connection = connect(
@@ -162,7 +162,7 @@ class House:
         if embedded:
             return HubPublisher(
                 engine_address(settings),
-                settings.engine_key or _ANY_KEY,
+                settings.engine_key or ANY_KEY,
                 xet=False,  # the engine speaks the Hub's plain LFS protocol
                 unreachable=EngineNotRunning,
             )
@@ -190,55 +190,12 @@ class House:
             self._deliveries = await self._stack.enter_async_context(opened)
         return self._deliveries
 
+    async def platform_of(self, placement: Placement) -> Platform:
+        """Connect to the platform of a placement."""
+        return await self.platform(embedded=placement.rehearsal or placement.route == "local")
+
     async def generations(self) -> Generations:
         """Open the way of a request for pictures or words."""
         from lorry.generation import Generations
 
-        async def platform_of(placement: Placement) -> Platform:
-            return await self.platform(embedded=placement.rehearsal or placement.route == "local")
-
-        return Generations(await self.store(), platform_of)
-
-
-def serve_engine(
-    settings: Settings,
-    *,
-    host: str,
-    port: int,
-    renderer: str | None,
-    pace: str,
-    hardware: str,
-    v1: bool,
-    stop_with_stdin: bool,
-    announce: Callable[[str], None],
-) -> None:
-    """Run the embedded engine in this process until it is told to stop.
-
-    Args:
-        settings: The settings.
-        host: Address to listen on.
-        port: Port to listen on; 0 for any free one.
-        renderer: Name of the renderer; the setting's when `None`.
-        pace: How fast states advance (`at-once`, `looks:N`, `seconds:T`).
-        hardware: The set of hardware that its catalog offers (`local`, `together`).
-        v1: Whether endpoints of the API's first version can be made.
-        stop_with_stdin: End when standard input closes.
-        announce: Called with the address once it answers.
-    """
-    from dataclasses import replace
-
-    from lorry.engine.config import EngineConfig
-    from lorry.engine.pace import Pace
-    from lorry.engine.server import serve
-
-    chosen = replace(settings, renderer=renderer) if renderer else settings
-    config = EngineConfig(
-        home=chosen.home,
-        renderer=chosen.renderer,
-        threads=chosen.threads,
-        api_key=chosen.engine_key,
-        pace=Pace.parse(pace),
-        hardware=hardware,
-        v1=v1,
-    )
-    serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)
+        return Generations(await self.store(), self.platform_of)

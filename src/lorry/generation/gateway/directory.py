@@ -1,0 +1,128 @@
+"""What requests are looked up in: models with their places, policies and tokens, kept in memory.
+
+A request must not wait for a database, so the tables are read when something in them changed, which is looked
+for once a second. A token that is revoked, or a model that moved, counts within that second.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lorry.errors import ModelNotFound, TokenInvalid
+from lorry.generation.gateway.callers import HOUSE, Caller
+from lorry.generation.ports import Directory
+from lorry.model.placement import Placement, TrainedModel
+from lorry.model.serving import DEFAULT_POLICY, Place, Policy, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tables at one moment.
+
+    Attributes:
+        models: By name.
+        placements: By model.
+        policies: By model; those that were set.
+        callers: By the digest of their token; only those that are valid.
+        guarded: Whether any token was ever made, so that requests need one.
+    """
+
+    models: Mapping[str, TrainedModel] = field(default_factory=dict)
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    callers: Mapping[str, Caller] = field(default_factory=dict)
+    guarded: bool = False
+
+    def policy(self, model: str) -> Policy:
+        """Give a model's policy."""
+        return self.policies.get(model, DEFAULT_POLICY)
+
+    def place(self, model: str) -> Place | None:
+        """Give a model's place; `None` for one that is nowhere."""
+        trained, placement = self.models.get(model), self.placements.get(model)
+        return Place(trained, placement) if trained and placement else None
+
+    def others(self, policy: Policy) -> list[Place]:
+        """Give the places that may answer for a model by its policy."""
+        return [place for name in policy.also if (place := self.place(name)) is not None]
+
+    def seen_by(self, caller: Caller) -> list[str]:
+        """List the models that a caller may know of, by name."""
+        return [name for name in self.models if caller.sees(name, self.policy(name).owner)]
+
+    def require(self, model: str, caller: Caller) -> TrainedModel:
+        """Find a model that a caller may ask for.
+
+        Raises:
+            ModelNotFound: There is none, or not for this caller: the two look the same. Names the similar
+                ones that are.
+        """
+        found = self.models.get(model)
+        if found is not None and caller.sees(model, self.policy(model).owner):
+            return found
+        near = difflib.get_close_matches(model, self.seen_by(caller), 3, 0.5)
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        raise ModelNotFound(
+            f"No model {model[:100]!r} is known here.{hint}",
+            fix="`GET /v1/models` lists what there is.",
+            evidence={"model": model[:100], "similar": near},
+        )
+
+
+class LiveDirectory:
+    """The newest snapshot.
+
+    Args:
+        tables: What is read.
+    """
+
+    def __init__(self, tables: Directory) -> None:
+        self._tables = tables
+        self._mark = ""
+        self.now = Snapshot()
+
+    async def refresh(self) -> bool:
+        """Read the tables again where something changed; say whether it did."""
+        mark = await self._tables.mark()
+        if mark == self._mark:
+            return False
+        tokens = await self._tables.tokens()
+        self.now = Snapshot(
+            {model.name: model for model in await self._tables.models()},
+            {placement.model: placement for placement in await self._tables.placements()},
+            await self._tables.policies(),
+            self._callers(tokens),
+            bool(tokens),
+        )
+        self._mark = mark
+        return True
+
+    def _callers(self, tokens: tuple[Token, ...]) -> dict[str, Caller]:
+        """Give the valid callers; one that was there already stays, with what it has used of its rate."""
+        known = self.now.callers
+        valid = [token for token in tokens if token.revoked_at is None]
+        return {
+            token.digest: known[token.digest] if token.digest in known else Caller.of(token)
+            for token in valid
+        }
+
+    def caller(self, secret: str | None) -> Caller:
+        """Find who sent a request.
+
+        Args:
+            secret: The token that came with it; `None` without one.
+
+        Raises:
+            TokenInvalid: One is needed, and this is none that is valid.
+        """
+        if not self.now.guarded:
+            return HOUSE
+        if secret is None:
+            raise TokenInvalid("The request has no token.")
+        found = self.now.callers.get(hashlib.sha256(secret.encode()).hexdigest())
+        if found is None:
+            raise TokenInvalid("The token is unknown or was revoked.")
+        return found

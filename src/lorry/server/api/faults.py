@@ -1,0 +1,82 @@
+"""Whatever goes wrong in the API leaves in the one shape that errors have here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lorry.errors import BodyInvalid, LorryError
+from lorry.errors.usage import UsageError
+from lorry.server.answers import error_body, error_headers, status_of, unforeseen
+from lorry.server.asgi import request_id
+
+
+class NoSuchPath(UsageError):
+    """There is nothing at this path, or not with this method."""
+
+    code = "no_such_path"
+    default_fix = "`GET /openapi.json` lists every path with its methods."
+
+
+def add_fault_handlers(app: FastAPI) -> None:
+    """Have every fault answered as an error of ours.
+
+    Args:
+        app: The application.
+    """
+
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, LorryError)  # noqa: S101 - registered for it alone
+        return answer(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        return answer(request, _as_invalid(error))
+
+    async def elsewhere(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        said = f"{request.method} {request.url.path[:200]}: {error.detail}."
+        return answer(request, NoSuchPath(said), status=error.status_code, headers=dict(error.headers or {}))
+
+    async def ourselves(request: Request, error: Exception) -> Response:
+        return answer(request, unforeseen(error))
+
+    app.add_exception_handler(LorryError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, elsewhere)
+    app.add_exception_handler(Exception, ourselves)
+
+
+def answer(
+    request: Request, error: LorryError, *, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """Give an error as an answer.
+
+    Args:
+        request: What came.
+        error: What went wrong.
+        status: Another status than the error's own.
+        headers: More of them.
+    """
+    name = request_id(request.scope)
+    told = {key.decode(): value.decode() for key, value in error_headers(error)}
+    return Response(
+        error_body(error, name),
+        status or status_of(error),
+        {**told, "x-request-id": name, **(headers or {})},
+    )
+
+
+def _as_invalid(error: RequestValidationError) -> BodyInvalid:
+    problems = [f"{'.'.join(map(str, row['loc'][1:])) or 'the body'}: {_said(row)}" for row in error.errors()]
+    sentence = "; ".join(problems[:20])
+    return BodyInvalid(f"{sentence[0].upper()}{sentence[1:]}.", evidence={"problems": problems[:20]})
+
+
+def _said(row: dict[str, Any]) -> str:
+    message = str(row["msg"])
+    return message[0].lower() + message[1:]

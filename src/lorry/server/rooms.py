@@ -1,0 +1,81 @@
+"""What the server is built from; `lorry.wiring` fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lorry.generation.gateway.directory import LiveDirectory
+from lorry.generation.gateway.gateway import Gateway
+from lorry.generation.gateway.healths import Healths
+from lorry.generation.gateway.queue import Queue
+from lorry.generation.gateway.rendering import Addresses
+from lorry.generation.gateway.waking import Waker
+from lorry.generation.ports import Blobs, Kept
+from lorry.model.serving import Policy, Token
+from lorry.server.watching import Watch
+
+
+class Access(Protocol):
+    """Policies and tokens, to be changed."""
+
+    async def set_policy(self, model: str, policy: Policy) -> None:
+        """Write a model's policy."""
+
+    async def tokens(self) -> Sequence[Token]:
+        """Read all tokens."""
+
+    async def add_token(self, token: Token) -> None:
+        """Write a token."""
+
+    async def revoke(self, token: str) -> bool:
+        """Revoke a token; say whether it was valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything that a request may need.
+
+    Attributes:
+        gateway: Answers requests for pictures and words.
+        directory: Models, policies, callers.
+        queue: Carries out what waits.
+        kept: What was asked and is kept.
+        blobs: Pictures.
+        addresses: Signs addresses and messages.
+        healths: Which places answer.
+        waker: Starts places.
+        access: Changes policies and tokens.
+        watch: Counts.
+        refresh: Reads the directory again now.
+        ready: Says why the server can't answer yet; empty when it can.
+        measure: Brings the metrics up to date that are read from the database.
+        now: Gives the time, UTC.
+        clock: Seconds that only grow.
+        most_bytes: Of a body.
+        most_at_once: Requests under way at once.
+        public_url: Address of this server in answers.
+        version: Lorry's.
+    """
+
+    gateway: Gateway
+    directory: LiveDirectory
+    queue: Queue
+    kept: Kept
+    blobs: Blobs
+    addresses: Addresses
+    healths: Healths
+    waker: Waker
+    access: Access
+    watch: Watch
+    refresh: Callable[[], Awaitable[object]]
+    ready: Callable[[], Awaitable[str]]
+    measure: Callable[[], Awaitable[None]]
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    most_bytes: int
+    most_at_once: int
+    public_url: str | None
+    version: str

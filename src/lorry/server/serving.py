@@ -1,0 +1,137 @@
+"""Run the server as a process: bind, open the rooms, answer, leave cleanly."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import uvicorn
+
+from lorry.errors import OptionInvalid
+from lorry.listening import bind, is_own, quiet_signals, url_of
+from lorry.server.front import App, build_front
+from lorry.server.protocol import protocol_class
+from lorry.server.rooms import Rooms
+
+#: How long requests that are being answered may take to end once the server is told to stop, seconds.
+GRACE_SECONDS = 30
+
+#: Port of the server unless told otherwise.
+SERVER_PORT = 8700
+
+
+class Server(uvicorn.Server):
+    """A server that opens its rooms in its own loop, and says when it answers.
+
+    Args:
+        rooms: Opens what it works with.
+        answering: Called once connections are taken, with what it works with.
+    """
+
+    def __init__(
+        self,
+        rooms: Callable[[], AbstractAsyncContextManager[Rooms]],
+        answering: Callable[[Rooms], None],
+    ) -> None:
+        self._open = rooms
+        self._answering = answering
+        self._rooms: Rooms | None = None
+        self._front: App | None = None
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                interface="asgi3",
+                proxy_headers=False,
+                http=protocol_class(),
+                loop="uvloop",
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                server_header=False,
+                ws="none",
+            )
+        )
+        # Told to whoever sent it, by the answer; a scanner on the network would fill the log otherwise.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: "Invalid HTTP" not in record.getMessage())
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to take connections, then say so."""
+        await super().startup(sockets)
+        if self.started and self._rooms is not None:
+            self._answering(self._rooms)
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        assert self._front is not None  # noqa: S101 - the rooms are open before connections are taken
+        await self._front(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            async with self._open() as self._rooms:
+                self._front = build_front(self._rooms)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except BaseException as error:
+            self.failed = error
+            await send({"type": "lifespan.startup.failed", "message": ""})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+    failed: BaseException | None = None
+
+
+def refuse_open_door(host: str, *, guarded: bool) -> None:
+    """Refuse to be open to others without tokens.
+
+    Args:
+        host: Where it listens.
+        guarded: Whether there are tokens.
+
+    Raises:
+        OptionInvalid: It would be.
+    """
+    if guarded or is_own(host):
+        return
+    raise OptionInvalid(
+        f"The server would be open to everybody who reaches {host}: no token was made yet, so it would take "
+        "any request and spend your credit.",
+        fix="Make one with `lorry token create --scope admin`, or leave `--host` out to listen at 127.0.0.1.",
+        evidence={"host": host},
+    )
+
+
+def run_server(
+    rooms: Callable[[], AbstractAsyncContextManager[Rooms]],
+    host: str,
+    port: int,
+    announce: Callable[[str, Rooms], None],
+) -> None:
+    """Run the server until it is told to stop (SIGINT or SIGTERM).
+
+    Args:
+        rooms: Opens what it works with.
+        host: Address to listen at.
+        port: Port to listen at; 0 takes any free one.
+        announce: Called with its URL once it answers.
+
+    Raises:
+        PortTaken: Something else listens there.
+        LorryError: A room can't be opened.
+    """
+    listener = bind(host, port)
+    try:
+        url = url_of(host, listener)
+        server = Server(rooms, lambda opened: announce(url, opened))
+        with quiet_signals():
+            server.run(sockets=[listener])
+        if server.failed is not None:
+            raise server.failed
+    finally:
+        listener.close()

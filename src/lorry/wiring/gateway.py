@@ -1,0 +1,300 @@
+"""The gateway, built from settings: what `lorry serve` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from lorry.errors import EngineNotRunning, KeyMissing, LorryError, NotWritable, Unreachable
+from lorry.generation.gateway.directory import LiveDirectory
+from lorry.generation.gateway.gateway import Gateway
+from lorry.generation.gateway.healths import Healths
+from lorry.generation.gateway.keeping import Keeper, Storage
+from lorry.generation.gateway.patience import Patience
+from lorry.generation.gateway.queue import Queue
+from lorry.generation.gateway.rendering import Addresses
+from lorry.generation.gateway.replies import Budget
+from lorry.generation.gateway.results import Fetching
+from lorry.generation.gateway.spending import Spending
+from lorry.generation.gateway.trying import Tries
+from lorry.generation.gateway.waking import Waker
+from lorry.generation.gateway.webhooks import Teller
+from lorry.generation.gateway.writing import LedgerWriter
+from lorry.generation.ports import Blobs, Line, Upstream
+from lorry.generation.service import Draws
+from lorry.model.serving import Place
+from lorry.server.meters import Meters
+from lorry.server.rooms import Rooms
+from lorry.server.watching import Tracer, Watch
+from lorry.settings import Settings
+from lorry.store import Store
+from lorry.wiring import ANY_KEY, House, engine_address, now
+from lorry.wiring.measuring import Measuring
+
+#: Seconds between two looks whether models, policies or tokens changed.
+_LOOK_SECONDS = 1.0
+#: Seconds between two looks at what other processes spent, and between two clean-ups.
+_SPENT_SECONDS, _CLEAN_SECONDS = 60.0, 3600.0
+#: Bytes of whole answers that are read at once.
+_READING_BYTES = 64 * 1024 * 1024
+#: Requests under way at once.
+_AT_ONCE = 2000
+
+
+class Lines:
+    """The ways to places, each opened once.
+
+    Args:
+        settings: Where the platforms are, and their keys.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._embedded: Line | None = None
+        self._together: Line | None = None
+
+    def __call__(self, place: Place) -> Line:
+        """Give the way to a place.
+
+        Raises:
+            KeyMissing: It needs a key, and none is set.
+        """
+        from lorry.platforms.together.line import TogetherLine
+
+        settings = self._settings
+        if place.embedded:
+            if self._embedded is None:
+                key = settings.engine_key or ANY_KEY
+                self._embedded = TogetherLine(engine_address(settings), key, EngineNotRunning)
+            return self._embedded
+        if self._together is None:
+            if settings.together_key is None:
+                raise KeyMissing(f"Asking {settings.together_url} needs a key, and none is set.")
+            self._together = TogetherLine(settings.together_url, settings.together_key, Unreachable)
+        return self._together
+
+    def forget(self) -> None:
+        """Look again where the engine is: it may have been started at another port."""
+        self._embedded = None
+
+
+@asynccontextmanager
+async def open_rooms(
+    settings: Settings,
+    *,
+    upstream: Upstream | None = None,
+    tracer: Tracer | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    present: Callable[[], datetime] = now,
+) -> AsyncIterator[Rooms]:
+    """Open everything that the server works with, and run its loops.
+
+    Args:
+        settings: The settings.
+        upstream: The HTTP client; pyreqwest when `None`.
+        tracer: Traces requests; none when `None`.
+        clock: Seconds that only grow.
+        present: Gives the time, UTC.
+    """
+    async with AsyncExitStack() as stack:
+        house = House(settings)
+        stack.push_async_callback(house.close)
+        store = await house.store()
+        opened = _Gatehouse(settings, house, store, clock, present)
+        rooms = await opened.open(stack, upstream, tracer)
+        yield rooms
+
+
+class _Gatehouse:
+    """Builds the rooms of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        house: House,
+        store: Store,
+        clock: Callable[[], float],
+        present: Callable[[], datetime],
+    ) -> None:
+        self._settings, self._house, self._store = settings, house, store
+        self._clock, self._present = clock, present
+
+    async def open(self, stack: AsyncExitStack, upstream: Upstream | None, tracer: Tracer | None) -> Rooms:
+        settings, store = self._settings, self._store
+        client = upstream or _client(settings)
+        stack.push_async_callback(client.close)
+        directory = LiveDirectory(store)
+        healths = Healths(store.outages, self._clock)
+        spending = Spending(self._present)
+        ledger = LedgerWriter(store.ledger)
+        watch = Watch(Meters(), tracer)
+        lines = Lines(settings)
+        tries = Tries(directory, healths, spending, ledger, lines, client, watch, self._clock, self._present)
+        waker = self._waker(directory)
+        addresses = Addresses(await asyncio.to_thread(_secret, settings))
+        patience = Patience(tries, waker)
+        keeper = self._keeper(patience, client, addresses)
+        queue = Queue(store.kept, keeper, tries, self._present, public_url=settings.public_url or "")
+        teller = Teller(store.hooks, self._post, addresses, lambda: self._present().timestamp())
+        measuring = Measuring(store, watch.meters, directory, healths, waker, ledger, self._clock)
+
+        await directory.refresh()
+        await healths.load()
+        await self._learn_spent(spending)
+        await store.ledger.settle(self._present() - timedelta(seconds=2 * settings.answer_seconds))
+        ledger.start()
+        stack.push_async_callback(ledger.close)
+        queue.start()
+        teller.start()
+        loops = [
+            asyncio.create_task(self._keep_up(directory, healths, lines), name="directory"),
+            asyncio.create_task(self._keep_account(spending, keeper.storage.blobs), name="account"),
+        ]
+        stack.push_async_callback(_stop, loops)
+        stack.push_async_callback(teller.close)
+        stack.push_async_callback(waker.close)
+        stack.push_async_callback(keeper.close, 20.0)
+        stack.push_async_callback(queue.close, 20.0)
+
+        return Rooms(
+            gateway=Gateway(patience, keeper),
+            directory=directory,
+            queue=queue,
+            kept=store.kept,
+            blobs=keeper.storage.blobs,
+            addresses=addresses,
+            healths=healths,
+            waker=waker,
+            access=store,
+            watch=watch,
+            refresh=directory.refresh,
+            ready=self._ready,
+            measure=measuring.measure,
+            now=self._present,
+            clock=self._clock,
+            most_bytes=int(settings.body_limit * 2**20),
+            most_at_once=_AT_ONCE,
+            public_url=settings.public_url,
+            version=version("lorry"),
+        )
+
+    def _waker(self, directory: LiveDirectory) -> Waker:
+        from lorry.platforms.waking import PlatformSleeper
+
+        sleeper = PlatformSleeper(lambda place: self._house.platform_of(place.placement))
+
+        def policy(place: Place) -> str:
+            return directory.now.policy(place.key).asleep
+
+        return Waker(sleeper, self._store.starts, self._clock, refuses=policy)
+
+    def _keeper(self, patience: Patience, client: Upstream, addresses: Addresses) -> Keeper:
+        async def painter(place: Place) -> Draws:
+            return (await self._house.platform_of(place.placement)).painter
+
+        fetching = Fetching(client, self._clock, Budget(_READING_BYTES), painter, secrets.randbelow)
+        worker = f"serve-{os.getpid()}-{secrets.token_hex(4)}"
+        storage = Storage(self._store.kept, _blobs(self._settings), addresses, worker, self._settings.keep)
+        return Keeper(patience, fetching, storage, self._present)
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a message to an address that a caller gave, once it was judged; no answer is read."""
+        from lorry.weights.catalogue import StructureFault
+        from lorry.weights.origins.web import Web
+
+        def send() -> int:
+            with Web(self._house.access()) as web:
+                return web.tell(url, headers, body)
+
+        try:
+            return await asyncio.to_thread(send)
+        except StructureFault as error:
+            raise Unreachable(str(error)) from error
+
+    async def _ready(self) -> str:
+        try:
+            await self._store.mark()
+        except LorryError as error:
+            return error.message
+        return ""
+
+    async def _learn_spent(self, spending: Spending) -> None:
+        month = self._present().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        spending.begin(await self._store.ledger.spent(month))
+
+    async def _keep_up(self, directory: LiveDirectory, healths: Healths, lines: Lines) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(LorryError):  # a database that restarts: what is known goes on
+                if await directory.refresh():
+                    lines.forget()
+                await healths.load()
+
+    async def _keep_account(self, spending: Spending, blobs: Blobs) -> None:
+        cleaned = self._clock()
+        while True:
+            await asyncio.sleep(_SPENT_SECONDS)
+            with contextlib.suppress(LorryError):
+                await self._learn_spent(spending)
+                if self._clock() - cleaned >= _CLEAN_SECONDS:
+                    cleaned = self._clock()
+                    before = self._present() - timedelta(days=self._settings.keep_days)
+                    await self._store.kept.forget(before)
+                    await blobs.forget(before - timedelta(days=1))
+
+
+async def _stop(loops: list[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+def _client(settings: Settings) -> Upstream:
+    from lorry.upstream.quick import QuickUpstream
+
+    return QuickUpstream(settings.answer_seconds)
+
+
+def _blobs(settings: Settings) -> Blobs:
+    if settings.results_url is not None:
+        from lorry.store.bucket import BucketBlobs
+
+        return BucketBlobs(settings.results_url)
+    from lorry.store.blobs import DiskBlobs
+
+    return DiskBlobs(settings.home / "generated")
+
+
+def _secret(settings: Settings) -> bytes:
+    """Give the secret that signs addresses and messages: as set, else one that this home makes for itself."""
+    if settings.server_secret is not None:
+        return settings.server_secret.encode()
+    path: Path = settings.home / "server.secret"
+    try:
+        with (
+            contextlib.suppress(FileExistsError),
+            open(  # noqa: PTH123 - with its rights from the start
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+            ) as file,
+        ):
+            file.write(secrets.token_hex(32))
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise NotWritable(f"{path} can't be made: {error.strerror}.", evidence={"path": str(path)}) from error
+
+
+async def guarded(settings: Settings) -> bool:
+    """Say whether any token was ever made."""
+    house = House(settings)
+    try:
+        return bool(await (await house.store()).tokens())
+    finally:
+        await house.close()
