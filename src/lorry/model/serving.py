@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -80,7 +80,7 @@ def policy_from(values: Mapping[str, Any]) -> Policy:
     Args:
         values: What `Policy.as_dict` gave, or a part of it.
     """
-    known = {field.name for field in fields(Policy)}
+    known = {each.name for each in fields(Policy)}
     taken = {name: value for name, value in values.items() if name in known}
     taken.update((name, tuple(taken[name])) for name in ("also", "order") if name in taken)
     return Policy(**taken)
@@ -116,13 +116,13 @@ def _problems(name: str, policy: Policy) -> Iterator[str]:
         yield f"also names {name} itself"
     if policy.asleep not in ASLEEP:
         yield f"asleep is {policy.asleep!r}, it can be {', '.join(ASLEEP)}"
-    for field_, value in (
+    for name_, value in (
         ("request-cents", policy.request_cents),
         ("day-cents", policy.day_cents),
         ("resend-cents", policy.resend_cents),
     ):
         if value is not None and not (math.isfinite(value) and value >= 0):
-            yield f"{field_} is {value:g}, it must be 0 or more"
+            yield f"{name_} is {value:g}, it must be 0 or more"
     if policy.at_once is not None and policy.at_once < 1:
         yield f"at-once is {policy.at_once}, it must be 1 or more"
 
@@ -134,10 +134,12 @@ class Place:
     Attributes:
         model: What was trained.
         placement: Where it is.
+        facts: What follows from the two and was worked out before, by name: each request needs it.
     """
 
     model: TrainedModel
     placement: Placement
+    facts: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> str:

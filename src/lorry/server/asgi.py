@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,6 +19,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Seconds in which a body has to arrive, and in which a piece of an answer has to be taken.
 BODY_SECONDS = 30.0
 TAKE_SECONDS = 60.0
+
+#: An answer up to here goes into the connection's own buffer at once, bytes; nobody waits for it.
+_BUFFERED = 64 * 1024
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,60}")
 
@@ -71,11 +75,12 @@ def too_large(most: int) -> BodyTooLarge:
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """Give a header of a request by its name in small letters."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return None
+    """Give a header of a request by its name in small letters; the last of several."""
+    found = scope.get("lorry.headers")
+    if found is None:
+        found = scope["lorry.headers"] = dict(scope["headers"])
+    value: bytes | None = found.get(name)
+    return value
 
 
 def request_id(scope: Scope) -> str:
@@ -83,15 +88,23 @@ def request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
     if given is not None and _ID.fullmatch(given):
         return given.decode()
-    return f"req_{secrets.token_hex(10)}"
+    return new_id()
+
+
+#: Ids tell requests apart and open nothing, so they need no fresh randomness each.
+_PREFIX, _NUMBERS = secrets.token_hex(6), itertools.count(1)
+
+
+def new_id() -> str:
+    """Give an id that no other request has, here or in another process."""
+    return f"req_{_PREFIX}{next(_NUMBERS):08x}"
 
 
 class AsgiSink:
-    """The port `Sink` over ASGI's `send`.
+    """The port `Sink` over the `send` of ASGI.
 
     Args:
         send: Sends a part.
-        watching: Told once the caller does not take what is sent.
     """
 
     __slots__ = ("_chunked", "_send", "begun", "status")
@@ -106,7 +119,11 @@ class AsgiSink:
         self.begun, self.status = True, status
         length = (b"content-length", str(len(body)).encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await self._taken({"type": "http.response.body", "body": body})
+        last = {"type": "http.response.body", "body": body}
+        if len(body) <= _BUFFERED:
+            await self._send(last)
+        else:
+            await self._taken(last)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
-from lorry.errors import BodyInvalid, LorryError, Overloaded, TokenInvalid
+from lorry.errors import BodyInvalid, LorryError, Overloaded
 from lorry.generation.asking import Ask
 from lorry.generation.gateway.callers import Caller
 from lorry.generation.gateway.directory import LiveDirectory
@@ -19,12 +18,11 @@ from lorry.generation.gateway.sink import CallerLeft, Request
 from lorry.model.serving import Scope as TokenScope
 from lorry.server.answers import error_body, error_headers, status_of, unforeseen
 from lorry.server.asgi import AsgiSink, Receive, Scope, Send, header, read_body, request_id
+from lorry.server.leaving import Leaving
 from lorry.server.watching import Watch
 
 _LOG = logging.getLogger("lorry.server")
 
-#: Seconds after which somebody looks whether the caller is still there; most requests are answered before.
-_WATCH_AFTER = 0.25
 #: The longest that a caller may ask to be held, seconds.
 _LONGEST_WAIT = 900.0
 
@@ -43,6 +41,7 @@ class Doors:
         most_at_once: Requests under way at once.
         public_url: Address in answers; what the request was sent to when `None`.
         clock: Seconds that only grow.
+        leaving: Notices callers that go away.
     """
 
     gateway: Gateway
@@ -52,6 +51,7 @@ class Doors:
     most_at_once: int
     public_url: str | None
     clock: Callable[[], float]
+    leaving: Leaving = field(default_factory=Leaving)
 
     def require_room(self) -> None:
         """Let a request in while there is room.
@@ -95,7 +95,7 @@ class Door:
         request: Request | None = None
         error: LorryError | None = None
         try:
-            caller = caller_of(doors.directory, scope)
+            caller = doors.directory.caller(header(scope, b"authorization"))
             caller.require(TokenScope.GENERATE)
             caller.take_turn(began)
             doors.require_room()
@@ -103,7 +103,7 @@ class Door:
             ask = self._read(body)
             request = self._request(scope, name, caller, body, began)
             request.trace = seen.headers()
-            with left_early(receive):
+            with doors.leaving.watched(receive):
                 await doors.gateway.answer(request, ask, sink)
         except CallerLeft:
             pass
@@ -129,30 +129,15 @@ class Door:
 
     def _request(self, scope: Scope, name: str, caller: Caller, body: bytes, began: float) -> Request:
         prefer = header(scope, b"prefer")
-        request = Request(name, caller, body, began, address=address_of(scope, self._doors.public_url))
+        request = Request(
+            name, caller, body, began, server=partial(address_of, scope, self._doors.public_url)
+        )
         request.key = idempotency_key(scope)
         if prefer is not None:
             wait = _WAIT.search(prefer)
             request.wait = min(float(wait[1]), _LONGEST_WAIT) if wait else None
             request.respond_async = b"respond-async" in prefer
         return request
-
-
-def caller_of(directory: LiveDirectory, scope: Scope) -> Caller:
-    """Find who sent a request.
-
-    Raises:
-        TokenInvalid: Nobody who may.
-    """
-    given = header(scope, b"authorization")
-    if given is None:
-        return directory.caller(None)
-    kind, _, secret = given.partition(b" ")
-    if kind.lower() != b"bearer":
-        if not directory.now.guarded:
-            return directory.caller(None)
-        raise TokenInvalid("The header `Authorization` is of a kind that is not taken; it takes Bearer.")
-    return directory.caller(secret.strip().decode("latin-1"))
 
 
 def address_of(scope: Scope, public: str | None) -> str:
@@ -178,43 +163,3 @@ def idempotency_key(scope: Scope) -> str | None:
             fix="Use a UUID, for example.",
         )
     return given.decode()
-
-
-@contextmanager
-def left_early(receive: Receive) -> Iterator[None]:
-    """Call off what a block does when the caller goes away while it waits.
-
-    Nobody looks before some time has passed: most answers are there by then, and looking costs as much as
-    the rest of a small request.
-
-    Args:
-        receive: Says when the caller has gone.
-
-    Raises:
-        CallerLeft: It has.
-    """
-    loop = asyncio.get_running_loop()
-    work = asyncio.current_task()
-    assert work is not None  # noqa: S101 - requests are answered in tasks
-    watching: list[asyncio.Task[None]] = []
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        work.cancel()
-
-    timer = loop.call_later(_WATCH_AFTER, lambda: watching.append(loop.create_task(watch())))
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        work.uncancel()
-        raise CallerLeft from None
-    finally:
-        timer.cancel()
-        for task in watching:
-            task.cancel()

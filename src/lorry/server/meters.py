@@ -6,18 +6,14 @@ time series for each of ten thousand models. What a single model did is in the l
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from lorry.model.kept import LedgerRow
+from lorry.server.counting import Tally, Times
 
 #: From a small answer of an own engine to a large picture; seconds.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
-#: From an upload of seconds to a deployment of an hour.
-_LONG = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 
 
 class Meters:
@@ -26,32 +22,35 @@ class Meters:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+        def tally(name: str, text: str, *labels: str) -> Tally:
+            made = Tally(name, text, labels)
+            registry.register(made)
+            return made
+
+        def times(name: str, text: str, *labels: str) -> Times:
+            made = Times(name, text, labels, _BUCKETS)
+            registry.register(made)
+            return made
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        self.in_flight = gauge("lorry_requests_in_flight", "Requests that are being answered.")
-        self._requests = counter("lorry_requests", "Requests by form and HTTP status.", "form", "status")
-        self._request_seconds = Histogram(
-            "lorry_request_seconds", "Time from request to answer.", ("form",), buckets=_BUCKETS,
-            registry=registry,
-        )  # fmt: skip
-        self._errors = counter("lorry_errors", "Requests that ended with an error, by its code.", "code")
-        self._attempts = counter(
+        self._requests = tally("lorry_requests", "Requests by form and HTTP status.", "form", "status")
+        self._request_seconds = times("lorry_request_seconds", "Time from request to answer.", "form")
+        self._errors = tally("lorry_errors", "Requests that ended with an error, by its code.", "code")
+        self._attempts = tally(
             "lorry_attempts", "Requests sent to a place, by route and what came of it.", "route", "outcome"
         )
-        self._attempt_seconds = Histogram(
+        self._attempt_seconds = times(
             "lorry_attempt_seconds",
             "Time at a place, by route and stage: to the head of its answer, and in all.",
-            ("route", "stage"),
-            buckets=_BUCKETS,
-            registry=registry,
+            "route",
+            "stage",
         )
-        self._cents = counter("lorry_cents", "Cost of requests by route, US cents.", "route", "rehearsal")
-        self._pictures = counter("lorry_pictures", "Pictures by route.", "route")
-        self._tokens = counter("lorry_tokens", "Tokens by route and direction.", "route", "direction")
+        self._cents = tally("lorry_cents", "Cost of requests by route, US cents.", "route", "rehearsal")
+        self._pictures = tally("lorry_pictures", "Pictures by route.", "route")
+        self._tokens = tally("lorry_tokens", "Tokens by route and direction.", "route", "direction")
+        self.in_flight = gauge("lorry_requests_in_flight", "Requests that are being answered.")
         self.queue = gauge("lorry_queue_depth", "Generations in the queue, by state.", "state")
         self.ledger_written = gauge("lorry_ledger_rows_written", "Rows of the ledger that were written.")
         self.ledger_dropped = gauge("lorry_ledger_rows_dropped", "Rows that a full disk made us drop.")
@@ -65,25 +64,25 @@ class Meters:
 
     def request(self, form: str, status: int, code: str | None, seconds: float) -> None:
         """Count a request."""
-        _child(self._requests, form, str(status)).inc()
-        _child(self._request_seconds, form).observe(seconds)
+        self._requests.add((form, str(status)))
+        self._request_seconds.add((form,), seconds)
         if code is not None:
-            _child(self._errors, code).inc()
+            self._errors.add((code,))
 
     def tried(self, row: LedgerRow, first_byte: float | None) -> None:
         """Count an attempt."""
         route = row.route or ""
-        _child(self._attempts, route, str(row.outcome)).inc()
-        _child(self._attempt_seconds, route, "all").observe(row.milliseconds / 1000)
+        self._attempts.add((route, row.outcome.value))
+        self._attempt_seconds.add((route, "all"), row.milliseconds / 1000)
         if first_byte is not None:
-            _child(self._attempt_seconds, route, "head").observe(first_byte)
+            self._attempt_seconds.add((route, "head"), first_byte)
         if row.cents:
-            _child(self._cents, route, str(row.rehearsal).lower()).inc(row.cents)
+            self._cents.add((route, str(row.rehearsal).lower()), row.cents)
         if row.pictures:
-            _child(self._pictures, route).inc(row.pictures)
+            self._pictures.add((route,), row.pictures)
         if row.tokens_out:
-            _child(self._tokens, route, "in").inc(row.tokens_in)
-            _child(self._tokens, route, "out").inc(row.tokens_out)
+            self._tokens.add((route, "in"), row.tokens_in)
+            self._tokens.add((route, "out"), row.tokens_out)
 
     def page(self) -> tuple[bytes, str]:
         """Write the page that Prometheus reads, and its content type."""
@@ -97,9 +96,3 @@ class Meters:
             for sample in (metric.name, f"{metric.name}_total", f"{metric.name}_bucket",
                            f"{metric.name}_sum", f"{metric.name}_count")
         }  # fmt: skip
-
-
-@cache
-def _child(metric: Any, *labels: str) -> Any:
-    """Give the series of some labels; to look one up in the library costs half of what counting does."""
-    return metric.labels(*labels)

@@ -8,7 +8,7 @@ the parser refuses by itself (llhttp).
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Collection
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,23 +24,26 @@ _SAID = b'{"error":{"message":"The head of the request is too long.","type":"inv
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection whose heads have to come whole, soon, and short."""
+    """A connection whose heads have to come whole, soon, and short.
 
-    _timer: asyncio.TimerHandle | None = None
+    Nothing is timed for a single head, which would cost each request a timer: `sweep` looks at all of them.
+    """
+
     _head = 0
     _reading_head = True
+    _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
+        self._since = self.loop.time()
         super().connection_made(transport)
-        self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before a head is whole."""
         if self._reading_head:
+            if not self._head:
+                self._since = self.loop.time()
             self._head += len(data)
-            if self._timer is None:
-                self._wait_for_head()
         super().data_received(data)
         if self._reading_head and self._head > HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LONG % (len(_SAID), _SAID))
@@ -50,7 +53,6 @@ class GuardedProtocol(HttpToolsProtocol):
         """A head is whole: what follows is the body, which has its own limits."""
         self._reading_head = False
         self._head = 0
-        self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -58,24 +60,26 @@ class GuardedProtocol(HttpToolsProtocol):
         self._reading_head = True
         super().on_message_complete()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is waited for any more."""
-        self._stop_waiting()
-        super().connection_lost(exc)
+    def close_if_slow(self, now: float) -> None:
+        """Close the connection when a head that it began, or its first, has not come in time.
 
-    def _wait_for_head(self) -> None:
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
-
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
+        Args:
+            now: Seconds of the loop's clock.
+        """
+        waiting = self._reading_head and (self._head or self.cycle is None)
+        if waiting and now - self._since > HEAD_SECONDS and not self.transport.is_closing():
             self.transport.close()
 
 
-def protocol_class() -> type[Any]:
-    """Give the class for uvicorn's configuration."""
-    return GuardedProtocol
+async def sweep(connections: Collection[object]) -> None:
+    """Close connections whose heads are too slow, once a second, for ever.
+
+    Args:
+        connections: Those of the server.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(1.0)
+        for connection in list(connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.close_if_slow(loop.time())

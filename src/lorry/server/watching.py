@@ -56,13 +56,13 @@ class Watch:
     def __init__(self, meters: Meters, tracer: Tracer | None = None) -> None:
         self.meters = meters
         self.in_flight = 0
+        meters.in_flight.set_function(lambda: self.in_flight)
         self._tracer = tracer
         self._spans: dict[str, Span] = {}
 
     def begin(self, form: str, request: str, scope: Scope) -> Seen:
         """See a request come."""
         self.in_flight += 1
-        self.meters.in_flight.set(self.in_flight)
         if self._tracer is None:
             return Seen(form, request, None)
         span = self._tracer.begin(form, request, scope)
@@ -78,7 +78,6 @@ class Watch:
     def end(self, seen: Seen, status: int, error: LorryError | None, seconds: float) -> None:
         """See a request go."""
         self.in_flight -= 1
-        self.meters.in_flight.set(self.in_flight)
         self.meters.request(seen.form, status, error.code if error else None, seconds)
         if seen.span is not None:
             self._spans.pop(seen.request, None)

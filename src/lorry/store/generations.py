@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from lorry.model.kept import Came, Generated, Hook, LedgerRow, State
 from lorry.store.database import Database
 from lorry.store.dialects import clock, insert_if_missing
-from lorry.store.ledger import ledger_statement
+from lorry.store.ledger import of_request, write_ledger
 from lorry.store.tables import GENERATIONS, LEDGER
 from lorry.store.webhooks import hook_statement
 
@@ -76,7 +76,7 @@ class StoredGenerations:
         async with self._database.writing() as connection:
             await connection.execute(update(GENERATIONS).where(_ROW.id == id).values(**values))
             if ledger:
-                await connection.execute(*ledger_statement(self._database.dialect, ledger))
+                await write_ledger(connection, ledger)
             if hook is not None:
                 await connection.execute(hook_statement(self._database.dialect, hook))
 
@@ -124,7 +124,7 @@ class StoredGenerations:
 
     async def was_sent(self, id: str) -> bool:  # noqa: A002
         """Say whether the ledger has it as sent to a place that bills, without an end."""
-        sent = select(LEDGER.c.id).where(LEDGER.c.request == id, LEDGER.c.outcome == Came.SENT).limit(1)
+        sent = select(LEDGER.c.id).where(of_request(id), LEDGER.c.outcome == Came.SENT).limit(1)
         return bool(await self._database.rows(sent))
 
     async def requeue(self, id: str) -> None:  # noqa: A002

@@ -147,7 +147,6 @@ LEDGER = Table(
     Column("tokens_out", Integer, nullable=False),
     Column("cents", Double, nullable=False),
     Index(None, "at"),
-    Index(None, "request"),
 )
 
 #: Requests whose result is kept, or that wait in the queue.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
 
@@ -75,10 +75,11 @@ class _Call:
 
 
 class _Reply:
-    __slots__ = ("_response",)
+    __slots__ = ("_read", "_response")
 
     def __init__(self, response: Response) -> None:
         self._response = response
+        self._read = response.body_reader.read_chunk
 
     @property
     def status(self) -> int:
@@ -90,13 +91,12 @@ class _Reply:
     def headers(self) -> Mapping[str, str]:
         return {name.lower(): value for name, value in self._response.headers.items()}
 
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
-        reader = self._response.body_reader
+    async def read(self) -> memoryview | None:
         try:
-            while (piece := await reader.read_chunk()) is not None:
-                yield memoryview(piece)
+            piece = await self._read()
         except PyreqwestError as error:
             raise AnswerCut(_told(error)) from error
+        return None if piece is None else memoryview(piece)
 
 
 def _told(error: PyreqwestError) -> str:

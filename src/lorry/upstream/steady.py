@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 
 import aiohttp
@@ -76,9 +76,8 @@ class _Reply:
     def headers(self) -> Mapping[str, str]:
         return {name.lower(): value for name, value in self._response.headers.items()}
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def read(self) -> bytes | None:
         try:
-            async for piece in self._response.content.iter_any():
-                yield piece
+            return await self._response.content.readany() or None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise AnswerCut(str(error) or type(error).__name__) from error

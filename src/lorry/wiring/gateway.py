@@ -60,6 +60,7 @@ class Lines:
         self._settings = settings
         self._embedded: Line | None = None
         self._together: Line | None = None
+        self._known: dict[str, Line] = {}
 
     def __call__(self, place: Place) -> Line:
         """Give the way to a place.
@@ -67,10 +68,16 @@ class Lines:
         Raises:
             KeyMissing: It needs a key, and none is set.
         """
+        line = self._known.get(place.key)
+        if line is None:
+            line = self._known[place.key] = self._line(embedded=place.embedded)
+        return line
+
+    def _line(self, *, embedded: bool) -> Line:
         from lorry.platforms.together.line import TogetherLine
 
         settings = self._settings
-        if place.embedded:
+        if embedded:
             if self._embedded is None:
                 key = settings.engine_key or ANY_KEY
                 self._embedded = TogetherLine(engine_address(settings), key, EngineNotRunning)
@@ -82,8 +89,9 @@ class Lines:
         return self._together
 
     def forget(self) -> None:
-        """Look again where the engine is: it may have been started at another port."""
+        """Look again: the engine may have been started at another port, and a model be somewhere else."""
         self._embedded = None
+        self._known.clear()
 
 
 @asynccontextmanager
@@ -234,8 +242,8 @@ class _Gatehouse:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             with contextlib.suppress(LorryError):  # a database that restarts: what is known goes on
-                if await directory.refresh():
-                    lines.forget()
+                await directory.refresh()
+                lines.forget()
                 await healths.load()
 
     async def _keep_account(self, spending: Spending, blobs: Blobs) -> None:

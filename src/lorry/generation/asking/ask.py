@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Form(StrEnum):
@@ -16,8 +17,7 @@ class Form(StrEnum):
     GENERATE = "generate"  # POST /api/generate
 
 
-@dataclass(slots=True)
-class Ask:
+class Ask(msgspec.Struct):
     """A request that was read.
 
     Attributes:
@@ -51,7 +51,7 @@ class Ask:
     address: bool = False
     stream: bool = False
     loras: bool = False
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = {}
     webhook: str | None = None
 
     @property

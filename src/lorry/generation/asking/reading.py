@@ -37,7 +37,7 @@ def read_images(body: bytes) -> Ask:
     Raises:
         BodyInvalid: With every problem at once.
     """
-    known, raw = _decoded(body, _IMAGES, ImagesBody, _of_images)
+    known, raw = _decoded(body, _IMAGES, ImagesBody, _between)
     width, height = _size(known.size, known.width, known.height)
     return Ask(
         Form.IMAGES,
@@ -64,7 +64,7 @@ def read_chat(body: bytes) -> Ask:
     Raises:
         BodyInvalid: With every problem at once.
     """
-    known, raw = _decoded(body, _CHAT, ChatBody, lambda _known: ())
+    known, raw = _decoded(body, _CHAT, ChatBody, lambda _known: [])
     return Ask(Form.CHAT, known.model, raw, stream=bool(known.stream))
 
 
@@ -77,7 +77,7 @@ def read_generate(body: bytes) -> Ask:
     Raises:
         BodyInvalid: With every problem at once.
     """
-    known, raw = _decoded(body, _GENERATE, GenerateBody, _of_generate, whole=True)
+    known, raw = _decoded(body, _GENERATE, GenerateBody, _between, whole=True)
     size = f"{known.size}x{known.size}" if isinstance(known.size, int) else known.size
     width, height = _size(size, known.width, known.height)
     passed = ("negative_prompt", "guidance_scale", "max_tokens", "temperature", "system")
@@ -114,7 +114,7 @@ def _decoded(
     body: bytes,
     decoder: msgspec.json.Decoder[_Body],
     kind: type[_Body],
-    more: Callable[[_Body], Iterator[str] | tuple[str, ...]],
+    more: Callable[[_Body], list[str]],
     *,
     whole: bool = False,
 ) -> tuple[_Body, _Raw]:
@@ -130,8 +130,7 @@ def _decoded(
         known: _Body = decoder.decode(body)
     except (msgspec.DecodeError, RecursionError):
         raise _invalid([*_each(raw, kind), *unknown]) from None
-    problems = [*more(known), *unknown]
-    if problems:
+    if problems := more(known) + unknown:
         raise _invalid(problems)
     return known, raw
 
@@ -179,26 +178,16 @@ def _invalid(problems: list[str]) -> BodyInvalid:
     return BodyInvalid(f"{sentence[0].upper()}{sentence[1:]}.", evidence={"problems": shown})
 
 
-def _of_images(known: ImagesBody) -> Iterator[str]:
-    yield from _sized(known)
-    yield from _seeded(known.seed, known.n)
-
-
-def _of_generate(known: GenerateBody) -> Iterator[str]:
-    yield from _sized(known)
-    yield from _seeded(known.seed, known.n)
-
-
-def _sized(known: ImagesBody | GenerateBody) -> Iterator[str]:
+def _between(known: ImagesBody | GenerateBody) -> list[str]:
+    """Name what does not go together."""
+    problems = []
     if known.size is not None and (known.width is not None or known.height is not None):
-        yield "size is given beside width or height; one of the two says it"
+        problems.append("size is given beside width or height; one of the two says it")
     elif (known.width is None) != (known.height is None):
-        yield "width and height go together"
-
-
-def _seeded(seed: int | None, count: int | None) -> Iterator[str]:
-    if seed is not None and seed + (count or 1) - 1 > MAX_SEED:
-        yield f"seed + n - 1 is above {MAX_SEED}"
+        problems.append("width and height go together")
+    if known.seed is not None and known.seed + (known.n or 1) - 1 > MAX_SEED:
+        problems.append(f"seed + n - 1 is above {MAX_SEED}")
+    return problems
 
 
 def _size(text: str | None, width: int | None, height: int | None) -> tuple[int | None, int | None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from lorry.errors import (
     AnswerUnusable,
@@ -27,8 +28,7 @@ from lorry.model.serving import Place
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """A request at one place.
 
     Attributes:
@@ -135,7 +135,9 @@ async def ask_place(
         LorryError: It was refused, or failed, or its answer is no result.
     """
     out = compose(ask, attempt.place, attempt.line, seed=seed)
-    headers = {**attempt.line.headers, "x-request-id": request.id, **request.trace}
+    headers = {**attempt.line.headers, "x-request-id": request.id}
+    if request.trace:
+        headers.update(request.trace)
     try:
         async with upstream.post(out.url, headers, out.body) as reply:
             attempt.first_byte = clock()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from lorry.errors import BodyInvalid, OptionInvalid, TokenNotAllowed
 from lorry.generation.asking import Ask, Form
 from lorry.generation.gateway.callers import Caller
-from lorry.generation.ports import Line
+from lorry.generation.ports import Line, Shipment
 from lorry.generation.prompt import with_trigger
 from lorry.generation.routing.sizes import sizes_of
 from lorry.generation.service import picture_order
@@ -27,8 +26,7 @@ _OURS = ("lora_scale", "size")
 _cached_trigger = lru_cache(maxsize=4096)(with_trigger)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct):
     """A request as a place gets it.
 
     Attributes:
@@ -66,9 +64,7 @@ def compose(ask: Ask, place: Place, line: Line, *, seed: int | None = None) -> O
 def _pictures(ask: Ask, place: Place, line: Line, seed: int | None) -> Outgoing:
     require_size(ask, place)
     prompt, added = _cached_trigger(ask.prompt, place.model.trigger)
-    # Steps and size go along as they came; the order is for what the platform says of the adapter.
-    order = picture_order(place.placement, prompt, seed or ask.seed or 0, None, None, 1, ask.scale)
-    shipment = line.pictures(order)
+    shipment = _shipment(ask, place, line)
     fields: dict[str, Any] = {**_passed_through(ask), **shipment.fields, "prompt": prompt}
     if ask.width is not None:
         fields |= {"width": ask.width, "height": ask.height}
@@ -81,6 +77,17 @@ def _pictures(ask: Ask, place: Place, line: Line, seed: int | None) -> Outgoing:
         fields["image_loras"] = [*shipment.fields.get("image_loras", ()), *_named(ask)]
     fields["response_format"] = "base64"
     return Outgoing(shipment.url, _ENCODER.encode(fields), str(shipment.fields["model"]), added, prompt)
+
+
+def _shipment(ask: Ask, place: Place, line: Line) -> Shipment:
+    """Give what the platform says of a place's model; without a scale it is the same for every request."""
+    if ask.scale is None and (known := place.facts.get("shipment")) is not None:
+        return cast("Shipment", known)
+    # Prompt, steps and size go along as they came; the order is for how the adapter is named.
+    shipment = line.pictures(picture_order(place.placement, "", 0, None, None, 1, ask.scale))
+    if ask.scale is None:
+        place.facts["shipment"] = shipment
+    return shipment
 
 
 _PICTURE_FIELDS = ("negative_prompt", "guidance_scale", "output_format")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lorry.errors import ModelNotFound, TokenInvalid
 from lorry.generation.gateway.callers import HOUSE, Caller
 from lorry.generation.ports import Directory
+from lorry.generation.routing.choosing import Ranking
 from lorry.model.placement import Placement, TrainedModel
 from lorry.model.serving import DEFAULT_POLICY, Place, Policy, Token
 
@@ -25,16 +26,25 @@ class Snapshot:
     Attributes:
         models: By name.
         placements: By model.
+        places: Both, by model, where there are both.
         policies: By model; those that were set.
         callers: By the digest of their token; only those that are valid.
         guarded: Whether any token was ever made, so that requests need one.
+        usual: Rankings found with these tables, by model and whether words are asked for, as far as they hold
+            whoever asks.
+        headers: Callers by the header `Authorization` that they sent, as far as it was looked at.
+        kept_anyway: Whether results of a model are kept whoever asks, as far as it was worked out.
     """
 
     models: Mapping[str, TrainedModel] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     callers: Mapping[str, Caller] = field(default_factory=dict)
     guarded: bool = False
+    usual: dict[tuple[str, bool], Ranking] = field(default_factory=dict, compare=False)
+    headers: dict[bytes, Caller] = field(default_factory=dict, compare=False, repr=False)
+    kept_anyway: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def policy(self, model: str) -> Policy:
         """Give a model's policy."""
@@ -42,8 +52,7 @@ class Snapshot:
 
     def place(self, model: str) -> Place | None:
         """Give a model's place; `None` for one that is nowhere."""
-        trained, placement = self.models.get(model), self.placements.get(model)
-        return Place(trained, placement) if trained and placement else None
+        return self.places.get(model)
 
     def others(self, policy: Policy) -> list[Place]:
         """Give the places that may answer for a model by its policy."""
@@ -90,9 +99,12 @@ class LiveDirectory:
         if mark == self._mark:
             return False
         tokens = await self._tables.tokens()
+        models = {model.name: model for model in await self._tables.models()}
+        placements = {placement.model: placement for placement in await self._tables.placements()}
         self.now = Snapshot(
-            {model.name: model for model in await self._tables.models()},
-            {placement.model: placement for placement in await self._tables.placements()},
+            models,
+            placements,
+            {name: Place(models[name], found) for name, found in placements.items() if name in models},
             await self._tables.policies(),
             self._callers(tokens),
             bool(tokens),
@@ -109,20 +121,36 @@ class LiveDirectory:
             for token in valid
         }
 
-    def caller(self, secret: str | None) -> Caller:
+    def caller(self, given: bytes | None) -> Caller:
         """Find who sent a request.
 
         Args:
-            secret: The token that came with it; `None` without one.
+            given: The header `Authorization` that came with it; `None` without one.
 
         Raises:
-            TokenInvalid: One is needed, and this is none that is valid.
+            TokenInvalid: A token is needed, and this is none that is valid.
         """
-        if not self.now.guarded:
+        now = self.now
+        if not now.guarded:
             return HOUSE
-        if secret is None:
+        if given is None:
             raise TokenInvalid("The request has no token.")
-        found = self.now.callers.get(hashlib.sha256(secret.encode()).hexdigest())
+        found = now.headers.get(given)
+        if found is None:
+            found = self._found(given)
+            if len(now.headers) < _MOST_HEADERS:
+                now.headers[given] = found  # hashed once, and not for every request
+        return found
+
+    def _found(self, given: bytes) -> Caller:
+        kind, _, secret = given.partition(b" ")
+        if kind.lower() != b"bearer":
+            raise TokenInvalid("The header `Authorization` is of a kind that is not taken; it takes Bearer.")
+        found = self.now.callers.get(hashlib.sha256(secret.strip()).hexdigest())
         if found is None:
             raise TokenInvalid("The token is unknown or was revoked.")
         return found
+
+
+#: Valid tokens whose header is remembered until the tables change.
+_MOST_HEADERS = 10_000

@@ -76,6 +76,8 @@ class Healths:
 
     def begun(self, place: Place, account: str) -> None:
         """Note that a request goes to a place."""
+        if not self._known:
+            return
         for key in keys_of(place, account):
             if key in self._known:
                 self._known[key] = begun(self._known[key], self._clock())

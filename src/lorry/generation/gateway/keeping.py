@@ -28,11 +28,12 @@ from lorry.generation.gateway.sink import Headers, Request, Sink
 from lorry.generation.gateway.telling import accepted_body, hook_of
 from lorry.generation.ports import Blobs, Kept
 from lorry.model.kept import Generated, State
-from lorry.model.serving import Place
 
 #: Seconds that a process holds what it carries out; it renews that every third of it.
 LEASE_SECONDS = 30.0
 _KEEP_ALL = "all"
+#: Routes that bill by the request, or whose answers come through a queue and not on the line.
+_KEPT_ROUTES = frozenset({"together-url", "together-container"})
 
 #: Bytes of kept answers that are on their way to callers at once, and what one picture counts as.
 _SENDING_BYTES, _SIZE = 64 * 1024 * 1024, 4 * 1024 * 1024
@@ -88,16 +89,18 @@ class Keeper:
             return True
         if request.respond_async or ask.words_only:
             return request.respond_async
-        return ask.address or any(map(self._needs_keeping, self._places(ask)))
+        return ask.address or self._kept_anyway(ask.model)
 
-    def _places(self, ask: Ask) -> list[Place]:
+    def _kept_anyway(self, model: str) -> bool:
+        """Say whether any place of a model bills by the request, or answers through a queue."""
         snapshot = self._patience.tries.directory.now
-        named = snapshot.place(ask.model)
-        policy = snapshot.policy(ask.model)
-        return [*([named] if named else []), *(snapshot.others(policy) if policy.also else ())]
-
-    def _needs_keeping(self, place: Place) -> bool:
-        return place.route in ("together-url", "together-container")
+        known = snapshot.kept_anyway.get(model)
+        if known is None:
+            policy = snapshot.policy(model)
+            named = snapshot.place(model)
+            places = [*([named] if named else []), *snapshot.others(policy)]
+            known = snapshot.kept_anyway[model] = any(place.route in _KEPT_ROUTES for place in places)
+        return known
 
     async def answer(self, request: Request, ask: Ask, sink: Sink) -> None:
         """Answer a request with a result that is stored first, or with the one that was stored for its key.

@@ -59,12 +59,14 @@ async def passed_through(
 def answer_headers(request: Request, attempt: Attempt, out: Outgoing) -> Headers:
     """Give the headers of an answer that say how it came about."""
     place = attempt.place
-    headers = [
-        (b"x-request-id", request.id.encode()),
-        (b"x-lorry-route", place.route.encode()),
-        (b"x-lorry-place", place.key.encode()),
-        (b"x-lorry-base", place.model.base.encode("ascii", "replace")),
-    ]
+    served = place.facts.get("headers")
+    if served is None:
+        served = place.facts["headers"] = [
+            (b"x-lorry-route", place.route.encode()),
+            (b"x-lorry-place", place.key.encode()),
+            (b"x-lorry-base", place.model.base.encode("ascii", "replace")),
+        ]
+    headers = [(b"x-request-id", request.id.encode()), *served]
     if attempt.cents:
         headers.append((b"x-lorry-cents", f"{attempt.cents:.6g}".encode()))
     if out.trigger_added:

@@ -171,7 +171,7 @@ class Queue:
                 self._tries.clock(),
                 row.key,
                 wait=_PATIENCE,
-                address=self._public_url,
+                server=lambda: self._public_url,
             )
             await self._keeper.carry_out(row, request, ask)
         except OutcomeUnknown:

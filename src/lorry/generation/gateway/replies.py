@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -34,7 +33,7 @@ async def read_whole(reply: Reply, most: int = LARGEST) -> bytes:
     """
     pieces: list[bytes] = []
     size = 0
-    async for piece in reply:
+    while (piece := await reply.read()) is not None:
         size += len(piece)
         if size > most:
             raise AnswerUnusable(
@@ -52,7 +51,7 @@ async def read_error(reply: Reply) -> bytes:
     """
     body = b""
     try:
-        async for piece in reply:
+        while (piece := await reply.read()) is not None:
             body += piece
             if len(body) >= _ERROR_BYTES:
                 break
@@ -145,15 +144,3 @@ class Budget:
         async with self._turn:
             self._used -= size
             self._turn.notify_all()
-
-
-async def chained(first: bytes, rest: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
-    """Give a piece that was read already, and then the rest.
-
-    Args:
-        first: The piece.
-        rest: What follows.
-    """
-    yield first
-    async for piece in rest:
-        yield piece

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from lorry.generation.gateway.callers import Caller
 
@@ -42,8 +43,7 @@ class Sink(Protocol):
         """Break it off, so that nobody takes it for whole."""
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """What came with a body.
 
     Attributes:
@@ -55,9 +55,8 @@ class Request:
         wait: Seconds that the caller waits for a model that is asleep (`Prefer: wait=N`); `None` when it
             says nothing.
         respond_async: Whether it wants to be answered 202 rather than to wait.
-        address: Under which address the caller sees this server, without a slash at the end.
         trace: Headers that carry its trace on.
-        notes: What was learned on the way, for the ledger and the metrics.
+        server: Gives the address under which the caller sees this server; worked out only where it is needed.
     """
 
     id: str
@@ -67,5 +66,10 @@ class Request:
     key: str | None = None
     wait: float | None = None
     respond_async: bool = False
-    address: str = ""
-    trace: dict[str, str] = field(default_factory=dict)
+    trace: dict[str, str] | None = None
+    server: Callable[[], str] = str
+
+    @property
+    def address(self) -> str:
+        """Under which address the caller sees this server, without a slash at the end."""
+        return self.server()

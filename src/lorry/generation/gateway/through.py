@@ -11,7 +11,6 @@ from lorry.errors import AnswerUnusable, LorryError
 from lorry.generation.gateway.composing import Outgoing, renamed
 from lorry.generation.gateway.replies import (
     SMALL,
-    chained,
     length_of,
     object_of,
     require_object_begins,
@@ -58,8 +57,7 @@ async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Si
         AnswerUnusable: It is no result; nothing was sent.
         AnswerCut: It broke off; when `sink.begun`, in the middle.
     """
-    pieces = reply.__aiter__()
-    first, whole = await _first(pieces)
+    first, whole = await _first(reply)
     if whole:
         fields = object_of(first)
         fields["model"] = msgspec.Raw(_ENCODER.encode(model))
@@ -73,22 +71,22 @@ async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Si
         headers.append((b"content-length", str(length + len(begins) - len(first)).encode()))
     await sink.begin(200, headers)
     await sink.piece(begins)
-    async for piece in pieces:
+    while (piece := await reply.read()) is not None:
         await sink.piece(piece)
     await sink.end()
     return Passed()
 
 
-async def _first(pieces: AsyncIterator[bytes | memoryview]) -> tuple[bytes, bool]:
+async def _first(reply: Reply) -> tuple[bytes, bool]:
     """Read until the answer is known to be large, or to its end; say whether that was its end."""
     read: list[bytes] = []
     size = 0
-    async for piece in pieces:
+    while (piece := await reply.read()) is not None:
         read.append(bytes(piece))
         size += len(piece)
         if size > SMALL:
             return b"".join(read), False
-    return b"".join(read), True
+    return (read[0] if len(read) == 1 else b"".join(read)), True
 
 
 async def pass_on_events(
@@ -122,13 +120,15 @@ async def pass_on_events(
         raise AnswerUnusable("The platform's answer is an empty stream.") from None
     await sink.begin(200, [*head, _EVENTS, (b"cache-control", b"no-cache")])
     try:
-        async for event in chained(first, events):
-            told = renamed(bytes(event), out.model, model)
+        event: bytes | None = first
+        while event is not None:
+            told = renamed(event, out.model, model)
             if b'"usage"' in told:
                 seen.tokens = _tokens(told) or seen.tokens
             if keep:
                 seen.body.append(told)
             await sink.piece(told)
+            event = await anext(events, None)
     except AnswerCut as error:
         await sink.piece(_error_event(line.lost(error)))
         await sink.end()
@@ -140,7 +140,7 @@ async def pass_on_events(
 async def _events(reply: Reply) -> AsyncIterator[bytes]:
     """Split a stream at the empty lines between its events; several that came together stay together."""
     held, ended = b"", False
-    async for piece in reply:
+    while (piece := await reply.read()) is not None:
         held += piece
         whole, gap, rest = held.rpartition(b"\n\n")
         if gap:

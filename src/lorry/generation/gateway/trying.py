@@ -33,7 +33,7 @@ from lorry.generation.gateway.spending import Spending
 from lorry.generation.gateway.writing import LedgerWriter
 from lorry.generation.ports import Line, Upstream
 from lorry.generation.routing.choosing import Need, Ranking, rank
-from lorry.generation.routing.prices import picture_cents
+from lorry.generation.routing.prices import BY_REQUEST, picture_cents
 from lorry.model.kept import Came, LedgerRow
 from lorry.model.serving import Place, Policy
 
@@ -68,7 +68,7 @@ class Tries:
 
     def cents(self, ask: Ask, place: Place) -> float:
         """Say what a request costs at a place, US cents; its own size and steps decide."""
-        if ask.words_only or place.model.kind != "image-lora":
+        if place.route not in BY_REQUEST or ask.words_only:
             return 0.0
         width, height = pixels_of(ask, place)
         return picture_cents(place.route, place.model.base, width, height, ask.steps, ask.count)
@@ -83,19 +83,22 @@ class Tries:
         snapshot = self.directory.now
         model = snapshot.require(ask.model, request.caller)
         policy = snapshot.policy(ask.model)
+        words = ask.words_only or model.kind != "image-lora"
+        usual = snapshot.usual.get((ask.model, words)) if not self.healths.known else None
+        if usual is not None:
+            return policy, usual
         named = snapshot.place(ask.model)
         if named is None:
             raise NotReady(
                 f"{ask.model!r} is known, but it is nowhere yet: its delivery never began.",
                 fix=f"Run `lorry resume {ask.model}` to bring it to its platform.",
             )
-        words = ask.words_only or model.kind != "image-lora"
         need = Need(
             "words" if words else "picture",
             lambda place: self.cents(ask, place),
             self.spending.left(request.caller),
         )
-        return policy, rank(
+        ranking = rank(
             named,
             snapshot.others(policy) if policy.also else (),
             policy,
@@ -105,6 +108,12 @@ class Tries:
             keys=lambda place: keys_of(place, self.line_of(place).account),
             spent_today=self.spending.today(ask.model),
         )
+        billed = any(place.route in BY_REQUEST for place in (named, *snapshot.others(policy)))
+        if not self.healths.known and not billed:
+            snapshot.usual[ask.model, words] = (
+                ranking  # while all are well and nothing bills, nothing changes it
+            )
+        return policy, ranking
 
     async def run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -28,8 +28,10 @@ class Reply(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Give all headers, names in small letters; of several with one name, any."""
 
-    def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        """Give the pieces of the body as they come; each may be used until the next.
+    async def read(self) -> bytes | memoryview | None:
+        """Give the next piece of the body, to be used before the one after it; `None` at the end.
+
+        No iterator: an asynchronous generator for each answer costs more than the reading.
 
         Raises:
             AnswerCut: It breaks off.

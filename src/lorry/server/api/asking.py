@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 
 from lorry.generation.gateway.callers import Caller
 from lorry.model.serving import Scope
-from lorry.server.doors import address_of, caller_of
+from lorry.server.asgi import header
+from lorry.server.doors import address_of
 from lorry.server.rooms import Rooms
 
 
@@ -19,7 +20,7 @@ async def _rooms(request: Request) -> Rooms:
 
 async def _anybody(request: Request) -> Caller:
     rooms = await _rooms(request)
-    caller = caller_of(rooms.directory, request.scope)
+    caller = rooms.directory.caller(header(request.scope, b"authorization"))
     caller.take_turn(rooms.clock())
     return caller
 

@@ -37,7 +37,7 @@ async def submit(rooms: TheRooms, request: Request, caller: Generating) -> Respo
     """Put a request, as `/api/generate` takes it, into the queue: 202, with where to look."""
     body = await read_body(request.scope, request.receive, rooms.most_bytes)
     server = server_of(rooms, request)
-    asked = Asked(request_id(request.scope), caller, body, rooms.clock(), address=server)
+    asked = Asked(request_id(request.scope), caller, body, rooms.clock(), server=lambda: server)
     asked.key = idempotency_key(request.scope)
     row = await rooms.queue.add(asked, read_generate(body))
     headers = {"location": f"{server}/api/generations/{row.id}"}

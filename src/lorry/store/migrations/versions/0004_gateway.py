@@ -69,7 +69,6 @@ def _ledger() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_ledger"),
     )
     op.create_index("ix_ledger_at", "ledger", ["at"])
-    op.create_index("ix_ledger_request", "ledger", ["request"])
 
 
 def _generations() -> None:
