@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, literal, select, update
 
 from lorry.model.serving import DEFAULT_POLICY, Policy, Scope, Token, policy_from
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import upsert
 from lorry.store.tables import MODELS, PLACEMENTS, SERVING, TOKENS
 
@@ -44,6 +44,7 @@ class StoredAccess:
         values = {**token.as_dict(), "digest": token.digest}
         await self.database.run(insert(TOKENS).values(**values))
 
+    @unbroken
     async def revoke(self, token: str) -> bool:
         """Revoke a token by its id; say whether it was valid."""
         valid = (TOKENS.c.id == token) & TOKENS.c.revoked_at.is_(None)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, select, update
 
 from lorry.delivery.ports.claiming import Claim, Worker
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import clock, insert_if_missing, upsert
 from lorry.store.tables import CLAIMS, WORKERS
 
@@ -31,6 +31,7 @@ class StoredClaims:
         }
         await self.database.run(upsert(self._dialect, WORKERS, values, ["host", "pid", "home", "until"]))
 
+    @unbroken
     async def renew(self, worker: str, seconds: float) -> dict[str, Claim] | None:
         """Extend a lease that has not ended; give what the worker holds."""
         extend = (
@@ -58,6 +59,7 @@ class StoredClaims:
         rows = await self.database.rows(query)
         return {Worker(row["id"], row["host"], row["pid"], row["home"]): bool(row["alive"]) for row in rows}
 
+    @unbroken
     async def take(self, model: str, worker: str) -> bool:
         """Take a delivery that nobody living holds."""
         async with self.database.writing() as connection:

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from lorry.store.faults import translated
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def unbroken(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+    """Have a transaction end even when whoever waits for it is called off.
+
+    Called off in the middle, a connection of SQLite would be thrown away with its lock still held, and every
+    writer would wait until that times out.
+
+    Args:
+        method: Holds a whole transaction.
+    """
+
+    @wraps(method)
+    async def whole(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        work = asyncio.create_task(method(*args, **kwargs))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks any more
+            raise
+
+    return whole
 
 
 class Database:
@@ -48,11 +75,13 @@ class Database:
             async with self._turn or nullcontext(), self.engine.begin() as connection:
                 yield connection
 
+    @unbroken
     async def rows(self, query: Any) -> list[dict[str, Any]]:
         """Read the rows of a query, by the names of their columns."""
         async with self.reading() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
+    @unbroken
     async def run(self, *statements: Any) -> None:
         """Carry statements out in one transaction."""
         async with self.writing() as connection:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, func, insert, or_, select
 
 from lorry.model.events import Event
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.tables import EVENTS
 
 #: Entries that `read_steps` goes back: some 500 deliveries, which are read in a few hundredths of a second.
@@ -46,6 +46,7 @@ class StoredJournal:
         query = select(EVENTS).where(tells).order_by(EVENTS.c.id.desc()).limit(_NEWEST)
         return (await self._events(query))[::-1]
 
+    @unbroken
     async def step_totals(self) -> list[tuple[str, str, int, float]]:
         """Count what became of the steps of all deliveries: step, outcome, how often, seconds in all."""
         outcome = EVENTS.c.action.in_(("done", "failed"))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from lorry.model.kept import Came, Generated, Hook, LedgerRow, State
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import clock, insert_if_missing
 from lorry.store.ledger import of_request, write_ledger
 from lorry.store.tables import GENERATIONS, LEDGER
@@ -26,6 +26,7 @@ class StoredGenerations:
         self._database = database
         self._now = clock(database.dialect)
 
+    @unbroken
     async def begin(self, row: Generated, seconds: float = 0.0) -> Generated | None:
         """Write a new one; give the one that has its owner and key already, and write nothing then.
 
@@ -54,6 +55,7 @@ class StoredGenerations:
         """Read one by its owner and key."""
         return await self._one(select(GENERATIONS).where(_ROW.owner == (owner or ""), _ROW.key == key))
 
+    @unbroken
     async def end(
         self,
         id: str,  # noqa: A002
@@ -155,12 +157,14 @@ class StoredGenerations:
         )
         return {row["state"]: row["rows"] for row in await self._database.rows(query)}
 
+    @unbroken
     async def forget(self, before: datetime) -> int:
         """Forget what ended before a time; say how many."""
         async with self._database.writing() as connection:
             gone = delete(GENERATIONS).where(_ROW.ended_at < before.isoformat())
             return (await connection.execute(gone)).rowcount
 
+    @unbroken
     async def _changed(self, statement: Any) -> bool:
         async with self._database.writing() as connection:
             return bool((await connection.execute(statement)).rowcount)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import delete, insert, select
 
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import upsert
 from lorry.store.tables import OUTAGES, STARTS
 
@@ -41,6 +41,7 @@ class StoredStarts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @unbroken
     async def took(self, model: str, route: str, *, rehearsal: bool, stages: Mapping[str, float]) -> None:
         """Note a start: seconds by stage."""
         at = datetime.now(UTC).isoformat()

@@ -11,7 +11,7 @@ from sqlalchemy import Dialect, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lorry.model.kept import Came, LedgerRow
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import upsert_many
 from lorry.store.tables import LEDGER
 
@@ -22,6 +22,7 @@ class StoredLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @unbroken
     async def write(self, rows: Sequence[LedgerRow]) -> None:
         """Write rows in one transaction; one with an id that is there replaces it."""
         if rows:

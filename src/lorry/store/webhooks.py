@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from lorry.model.kept import Hook
-from lorry.store.database import Database
+from lorry.store.database import Database, unbroken
 from lorry.store.dialects import clock
 from lorry.store.tables import WEBHOOKS
 
@@ -24,6 +24,7 @@ class StoredHooks:
         self._database = database
         self._now = clock(database.dialect)
 
+    @unbroken
     async def due(self, limit: int) -> list[Hook]:
         """Take what is due, and keep others from it for a while."""
         due = (

@@ -183,15 +183,17 @@ def require_own_loras(ask: Ask, caller: Caller) -> None:
         )
 
 
-def renamed(head: bytes, theirs: str, ours: str) -> bytes:
+def renamed(part: bytes, theirs: str, ours: str) -> bytes:
     """Put Lorry's name of the model where an answer has the platform's.
 
+    Inside a text of the answer the quotes would be escaped, so nothing that a model says is changed.
+
     Args:
-        head: The beginning of the answer, or an event of it.
+        part: The beginning of the answer, or events of it.
         theirs: What the platform calls the model.
         ours: What Lorry calls it.
     """
-    return _model(theirs).sub(lambda found: found[1] + json.dumps(ours).encode(), head, count=1)
+    return _model(theirs).sub(lambda found: found[1] + json.dumps(ours).encode(), part)
 
 
 @lru_cache(maxsize=4096)

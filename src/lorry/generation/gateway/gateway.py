@@ -45,7 +45,7 @@ class Gateway:
         try:
             await passed_through(self.patience, request, ask, sink)
         except Asleep as error:
-            raise self.patience.starting(error) from None
+            raise await self.patience.starting(error) from None
 
     def refused(self, request: Request, ask: Ask, error: LorryError, status: int) -> None:
         """Note a request in the ledger that nothing was sent for."""

@@ -225,7 +225,7 @@ class Keeper:
         self, row: Generated, request: Request, ask: Ask, asleep: Asleep, *, written: bool
     ) -> Generated:
         """Put a request whose model is asleep into the queue, where its caller can wait for it that way."""
-        start = self._patience.starting(asleep)
+        start = await self._patience.starting(asleep)
         if ask.form is not Form.GENERATE and not request.respond_async:
             if written:
                 await self.storage.kept.drop(row.id)
@@ -244,7 +244,7 @@ class Keeper:
             passed = await passed_through(self._patience, request, ask, sink, keep=True)
             whole = not passed.broken
         except Asleep as error:
-            raise self._patience.starting(error) from None
+            raise await self._patience.starting(error) from None
         finally:
             if not whole and row.key is not None:
                 await self.storage.kept.drop(row.id)

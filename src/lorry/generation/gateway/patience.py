@@ -65,9 +65,11 @@ class Patience:
         holds = ask.form is not Form.GENERATE or policy.asleep == HOLD
         return HOLD_SECONDS if holds else 0.0
 
-    def starting(self, asleep: Asleep) -> ModelStarting:
+    async def starting(self, asleep: Asleep) -> ModelStarting:
         """Say that a model was asleep, that it is being started, and how long that usually takes."""
-        return starting(asleep, self.waker.wake(asleep.place))
+        start = self.waker.wake(asleep.place)
+        await start.learned.wait()
+        return starting(asleep, start)
 
 
 def starting(asleep: Asleep, start: Start) -> ModelStarting:

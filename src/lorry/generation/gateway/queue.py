@@ -66,6 +66,7 @@ class Queue:
         self._at_once, self._per_owner = at_once, per_owner
         self._public_url = public_url
         self._news = asyncio.Event()
+        self._closing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
 
@@ -75,8 +76,9 @@ class Queue:
 
     async def close(self, seconds: float) -> None:
         """Begin nothing more, and let what is under way end for a while."""
+        self._closing = True
+        self._news.set()
         if self._loop is not None:
-            self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=seconds)
@@ -126,7 +128,7 @@ class Queue:
 
     async def _run(self) -> None:
         renewed = 0.0
-        while True:
+        while not self._closing:
             try:
                 if self._tries.clock() - renewed >= LEASE_SECONDS / 3:
                     renewed = self._tries.clock()
@@ -135,9 +137,10 @@ class Queue:
                 await self._begin_some()
             except LorryError as error:  # a database that restarts: it is tried again
                 _LOG.warning("the queue waits: %s", error.message)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _LOOK_SECONDS)
-            self._news.clear()
+            if not self._closing:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), _LOOK_SECONDS)
+                self._news.clear()
 
     async def _begin_some(self) -> None:
         if len(self._tasks) >= self._at_once:

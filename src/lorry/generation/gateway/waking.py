@@ -57,6 +57,7 @@ class Start:
         history: What earlier starts took.
         stages: Seconds by stage, as far as it has come.
         task: The work.
+        learned: Set once `history` is known.
     """
 
     place: Place
@@ -66,6 +67,7 @@ class Start:
     history: list[tuple[str, str, float]] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
+    learned: asyncio.Event = field(default_factory=asyncio.Event)
 
     def running_for(self) -> float:
         """Give the seconds since it began."""
@@ -153,7 +155,10 @@ class Waker:
     async def _wake(self, start: Start) -> None:
         place = start.place
         try:
-            start.history = await self._starts.known(place.route, rehearsal=place.embedded)
+            try:
+                start.history = await self._starts.known(place.route, rehearsal=place.embedded)
+            finally:
+                start.learned.set()
             await self._sleeper.start(place)
             await self._until_ready(start)
             start.stages[ALL] = start.running_for()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -61,6 +62,7 @@ class Teller:
     def __init__(self, hooks: Hooks, post: Post, addresses: Addresses, clock: Callable[[], float]) -> None:
         self._hooks, self._post, self._addresses, self._clock = hooks, post, addresses, clock
         self._loop: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def start(self) -> None:
         """Begin to tell."""
@@ -68,8 +70,8 @@ class Teller:
 
     async def close(self) -> None:
         """End; what was not heard is told after the next start."""
+        self._closing.set()
         if self._loop is not None:
-            self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
 
     async def tell_due(self) -> int:
@@ -79,13 +81,14 @@ class Teller:
         return len(due)
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 if await self.tell_due():
                     continue
             except LorryError as error:
                 _LOG.warning("webhooks wait: %s", error.message)
-            await asyncio.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _LOOK_SECONDS)
 
     async def _tell(self, hook: Hook) -> None:
         headers = signed(hook, self._addresses.webhook_secret(hook.owner), int(self._clock()))

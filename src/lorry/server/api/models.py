@@ -69,6 +69,7 @@ async def start(rooms: TheRooms, caller: Shipping, name: _Name) -> dict[str, Any
     if place is None:
         raise ModelNotFound(f"{name!r} is nowhere yet.", fix=f"Run `lorry resume {name}`.")
     begun = rooms.waker.wake(place)
+    await begun.learned.wait()
     expected = begun.expected()
     return {
         "model": name,
