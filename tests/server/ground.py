@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -84,6 +85,7 @@ class Places:
     def __init__(self) -> None:
         self.answer: Answering = picture
         self.sent: list[Sent] = []
+        self.arrived = asyncio.Event()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
         """Send a request once."""
@@ -99,6 +101,7 @@ class _Call:
 
     async def __aenter__(self) -> _Reply:
         self._places.sent.append(self._sent)
+        self._places.arrived.set()
         said = self._places.answer(self._sent)
         if isinstance(said, Exception):
             raise said
@@ -260,7 +263,7 @@ async def gate(
         rooms = await stack.enter_async_context(
             open_rooms(settings, upstream=places, clock=lambda: time[0], present=present)
         )
-        transport = httpx.ASGITransport(build_front(rooms), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(build_front(rooms), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {secret}"} if secret else {}
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=f"http://{host}:8700", headers=headers)

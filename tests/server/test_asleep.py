@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,12 @@ class Bed:
         self._left = looks
 
     async def start(self, _place: Place) -> None:
+        """Begin to wake."""
         self.started += 1
         self._left = self.looks
 
     async def look(self, _place: Place) -> Seen:
+        """Be a bit more awake with each look."""
         if self.fails:
             return Seen(False, "loading", failed=DeploymentFailed("It can't be started."))
         self._left -= 1
@@ -38,10 +41,12 @@ class Bed:
         return Seen(not self.asleep, "answering" if not self.asleep else "loading")
 
     async def rest(self, _seconds: float) -> None:
+        """Let the gateway's time pass."""
         self.here.pass_time(self.seconds)
         await asyncio.sleep(0)
 
     def answer(self, sent: object) -> Says:
+        """Draw when awake."""
         if self.asleep:
             return refusal(400, "dedicated_endpoint_not_running", "The endpoint is not running")
         return picture(sent)  # type: ignore[arg-type]
@@ -69,7 +74,7 @@ async def test_clients_that_say_nothing_are_held(home: Path) -> None:
 
 
 async def test_our_own_form_is_accepted_and_carried_out(home: Path) -> None:
-    """202 at once with where to look; the result is there when the model is awake; the next is told how long."""
+    """202 with where to look; the result is there once the model is awake; the next hears how long."""
     settings = settings_of(home)
     await place(settings, "tok")
     async with sleeping(settings) as (here, bed):
@@ -89,10 +94,10 @@ async def test_our_own_form_is_accepted_and_carried_out(home: Path) -> None:
         assert set(expected["stages"]) <= {"accepted", "loading", "answering"}
 
 
-async def ended(here: Gate, url: str) -> dict[str, object]:
+async def ended(here: Gate, url: str) -> dict[str, Any]:
     """Look at a generation until it has ended."""
     for _ in range(2000):
-        status: dict[str, object] = (await here.client.get(url)).json()
+        status: dict[str, Any] = (await here.client.get(url)).json()
         if status["state"] in ("done", "failed", "canceled"):
             return status
         await asyncio.sleep(0.01)
@@ -110,7 +115,7 @@ async def test_a_caller_may_say_how_long_it_waits(home: Path) -> None:
         got = await here.post("/v1/images/generations", body, prefer="respond-async")
         assert got.status_code == 202
         status = await ended(here, got.headers["location"])
-        assert status["result"]["data"][0]["type"] == "b64_json"  # type: ignore[index]
+        assert status["result"]["data"][0]["type"] == "b64_json"
 
 
 async def test_who_does_not_wait_is_told_when_to_come_again(home: Path) -> None:
@@ -156,7 +161,7 @@ async def test_a_place_that_cannot_be_started_says_why(home: Path) -> None:
         assert (await here.images()).json()["error"]["code"] == "deployment_failed"
         told = (await here.generate()).json()
         status = await ended(here, told["status_url"])
-        assert status["error"]["code"] == "deployment_failed"  # type: ignore[index]
+        assert status["error"]["code"] == "deployment_failed"
 
 
 async def test_a_start_is_asked_for_over_http(home: Path) -> None:

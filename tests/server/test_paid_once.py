@@ -18,7 +18,7 @@ CENTS = 1.048576 * 1.54
 
 
 async def test_the_same_key_gets_the_same_answer(home: Path) -> None:
-    """The place is asked once; other parameters under the same key are refused, whatever the order of fields."""
+    """The place is asked once; other parameters under the same key are refused."""
     settings = settings_of(home)
     await place(settings, "tok")
     async with gate(settings) as here:
@@ -48,8 +48,7 @@ async def test_the_same_key_at_the_same_time_is_one_request(home: Path) -> None:
 
         here.places.answer = slow
         asked = [asyncio.create_task(here.generate(headers={"idempotency-key": "k"})) for _ in range(5)]
-        while not here.places.sent:
-            await asyncio.sleep(0)
+        await here.places.arrived.wait()
         go.set()
         answers = await asyncio.gather(*asked)
         assert {answer.status_code for answer in answers} == {200}
@@ -58,7 +57,7 @@ async def test_the_same_key_at_the_same_time_is_one_request(home: Path) -> None:
 
 
 async def test_what_bills_is_in_the_ledger_before_and_after(home: Path) -> None:
-    """Before it is sent as `sent`, with its price; with the result as `ok`; the caller is told what it cost."""
+    """As `sent` with its price before it is sent, as `ok` with the result; the caller is told the cost."""
     settings = settings_of(home)
     await place(settings, "tok", "together-url", model=trained("tok", base="black-forest-labs/FLUX.2-dev"))
     async with gate(settings) as here:
@@ -86,7 +85,7 @@ async def test_what_bills_is_in_the_ledger_before_and_after(home: Path) -> None:
 
 
 async def test_an_unknown_outcome_is_not_sent_again(home: Path) -> None:
-    """Its answer is lost: it counts as paid, no other place that bills is asked, and its key says so for good."""
+    """An answer is lost: it counts as paid, nobody else who bills is asked, and its key says so for good."""
     settings = settings_of(home)
     base = "black-forest-labs/FLUX.2-dev"
     await place(settings, "tok", "together-url", Policy(also=("tok2",)), model=trained("tok", base=base))
@@ -107,10 +106,10 @@ async def test_a_policy_may_allow_to_send_it_again(home: Path) -> None:
     settings = settings_of(home)
     base = "black-forest-labs/FLUX.2-dev"
     await place(settings, "own", model=trained("own", base=base))
-    for name, policy, places in (
-        ("poor", Policy(also=("tok2",), resend_cents=1.0), 1),
-        ("rich", Policy(also=("tok2",), resend_cents=2.0), 2),
-        ("free", Policy(also=("own",), order=("together-url", "local")), 2),
+    for name, policy in (
+        ("poor", Policy(also=("tok2",), resend_cents=1.0)),
+        ("rich", Policy(also=("tok2",), resend_cents=2.0)),
+        ("free", Policy(also=("own",), order=("together-url", "local"))),
     ):
         await place(settings, name, "together-url", policy, model=trained(name, base=base))
     await place(settings, "tok2", "together-url", model=trained("tok2", base=base))
@@ -141,7 +140,7 @@ async def test_what_was_not_sent_costs_nothing(home: Path) -> None:
 async def test_a_result_that_cannot_be_stored_is_still_answered(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk loses nobody's paid picture: it is inside the answer, where an address was asked for too."""
+    """A full disk loses nobody's picture: it is inside the answer, even if an address was asked for."""
     settings = settings_of(home)
     await place(settings, "tok")
 
@@ -168,8 +167,7 @@ async def test_a_caller_that_leaves_finds_its_result(home: Path) -> None:
 
         here.places.answer = slow
         leaving = asyncio.create_task(here.generate(headers={"idempotency-key": "k"}))
-        while not here.places.sent:
-            await asyncio.sleep(0)
+        await here.places.arrived.wait()
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         go.set()

@@ -77,8 +77,7 @@ async def test_what_waits_can_be_canceled(home: Path) -> None:
             (await here.post("/api/generations", {"model": "tok", "prompt": str(n)})).json()["status_url"]
             for n in range(2)
         ]
-        while not here.places.sent:
-            await asyncio.sleep(0.01)
+        await here.places.arrived.wait()
         assert (await here.client.post(second + "/cancel")).json()["state"] == "canceled"
         refused = await here.client.post(first + "/cancel")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "generation_ended")
@@ -154,7 +153,7 @@ async def test_the_queue_outlives_its_process(home: Path) -> None:
         assert (await ended(here, waits))["state"] == "done"
         assert (await ended(here, begun["status_url"]))["state"] == "done"
         lost = await ended(here, paid["status_url"])
-        assert lost["error"]["code"] == "outcome_unknown"  # type: ignore[index]
+        assert lost["error"]["code"] == "outcome_unknown"
         assert sorted(sent.body["prompt"] for sent in here.places.sent) == ["TOK, a", "TOK, b"]
 
 
@@ -269,8 +268,7 @@ async def test_lost_requests_of_the_living_are_not_taken(home: Path, form: str) 
             if form == "generate"
             else here.post("/v1/images/generations", {"model": "tok", "prompt": "x"}, idempotency_key="k")
         )
-        while not here.places.sent:
-            await asyncio.sleep(0.01)
+        await here.places.arrived.wait()
         await here.rooms.queue._take_over()
         go.set()
         assert (await asked).status_code == 200

@@ -17,7 +17,7 @@ def place_of(sent: Sent) -> str:
 
 
 async def test_the_next_place_answers_for_one_that_does_not(home: Path) -> None:
-    """The answer says who served it; after three failures the first is left alone for a while, then probed."""
+    """The answer says who served it; after three failures the first is left alone for a while."""
     settings = settings_of(home)
     await place(settings, "tok", policy=Policy(also=("spare",)))
     await place(settings, "spare")

@@ -57,8 +57,7 @@ class Server(uvicorn.Server):
                 ws="none",
             )
         )
-        # Told to whoever sent it, by the answer; a scanner on the network would fill the log otherwise.
-        logging.getLogger("uvicorn.error").addFilter(lambda record: "Invalid HTTP" not in record.getMessage())
+        logging.getLogger("uvicorn.error").addFilter(_worth_telling)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to take connections, then say so."""
@@ -90,6 +89,15 @@ class Server(uvicorn.Server):
         await send({"type": "lifespan.shutdown.complete"})
 
     failed: BaseException | None = None
+
+
+#: What uvicorn says of others: a broken request is told to whoever sent it, and an answer that is left
+#: unfinished is how one is broken off that the platform broke off. A scanner would fill the log with these.
+_OTHERS = ("Invalid HTTP request", "without completing response", "Unsupported upgrade")
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    return not any(words in record.getMessage() for words in _OTHERS)
 
 
 def _spare_collector() -> None:

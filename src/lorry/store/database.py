@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from lorry.store.faults import translated
 
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import ConnectError, ConnectTimeoutError, PoolTimeoutError, PyreqwestError
+from pyreqwest.exceptions import Cause, PyreqwestError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -45,7 +45,9 @@ class QuickUpstream:
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
         """Send a request once."""
-        return _Call(self._client.post(url).headers(headers).body_bytes(body).build_streamed())
+        request = self._client.post(url).headers(headers).body_bytes(body)
+        # By default the head, and each event of a stream, is held back until 64 kB of the body have come.
+        return _Call(request.streamed_read_buffer_limit(0).build_streamed())
 
     async def close(self) -> None:
         """Close its connections."""
@@ -63,10 +65,8 @@ class _Call:
     async def __aenter__(self) -> _Reply:
         try:
             return _Reply(await self._request.__aenter__())
-        except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
-            raise NotSent(_told(error)) from error
         except PyreqwestError as error:
-            raise AnswerCut(_told(error)) from error
+            raise (NotSent if _unsent(error) else AnswerCut)(_told(error)) from error
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,7 +99,22 @@ class _Reply:
         return None if piece is None else memoryview(piece)
 
 
+def _unsent(error: PyreqwestError) -> bool:
+    """Say whether no byte of the request can have left.
+
+    The classes of pyreqwest 0.15.1 do not tell: a connection that closes under a request that was sent is a
+    `ConnectError` too, and an answer that takes too long a `ConnectTimeoutError`. What hyper itself says is
+    only said of connections that were never made.
+    """
+    return any(cause["message"] == "client error (Connect)" for cause in _causes(error))
+
+
+def _causes(error: PyreqwestError) -> list[Cause]:
+    details = getattr(error, "details", None) or {}
+    return details.get("causes") or []
+
+
 def _told(error: PyreqwestError) -> str:
     """Give the innermost cause: the outer sentences only say that something went wrong."""
-    causes = getattr(error, "details", {}).get("causes") or []
-    return str(causes[-1]["message"]) if causes else error.message
+    causes = _causes(error)
+    return causes[-1]["message"] if causes else error.message

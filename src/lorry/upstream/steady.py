@@ -28,7 +28,7 @@ class SteadyUpstream:
             trust_env=proxies,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "lorry"},
+            headers={"User-Agent": "lorry", "Accept-Encoding": "identity"},
         )
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:

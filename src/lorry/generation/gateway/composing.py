@@ -156,15 +156,12 @@ def require_size(ask: Ask, place: Place) -> None:
     nearest = sizes.nearest(ask.width, ask.height)
     if nearest != (ask.width, ask.height):
         form = "square, " if sizes.square else ""
+        asked, valid = f"{ask.width}x{ask.height}", f"{nearest[0]}x{nearest[1]}"
         raise OptionInvalid(
-            f"{place.model.name} draws no {ask.width}x{ask.height} on the route {place.route}: its edges are "
-            f"{form}{sizes.least} to {sizes.most} in steps of {sizes.step}.",
-            fix=f"The nearest valid size is {nearest[0]}x{nearest[1]}.",
-            evidence={
-                "size": f"{ask.width}x{ask.height}",
-                "nearest": f"{nearest[0]}x{nearest[1]}",
-                "route": place.route,
-            },
+            f"{place.model.name} draws no {asked} on the route {place.route}: its edges are {form}"
+            f"{sizes.least} to {sizes.most} in steps of {sizes.step}; the nearest size is {valid}.",
+            fix=f"Ask for {valid}.",
+            evidence={"size": asked, "nearest": valid, "route": place.route},
         )
 
 
