@@ -17,13 +17,13 @@ ROOT = Path(lorry.__file__).parent
 #: From the ground up; a room may import rooms of lower floors, and of its own floor only itself.
 FLOORS = (
     ("errors", "model", "redaction"),
-    ("daemon_thread", "publication", "settings", "weights"),
+    ("daemon_thread", "listening", "publication", "settings", "weights"),
     ("journal",),
     ("container", "delivery", "generation", "spend", "training"),
-    ("platforms", "hub", "store", "engine"),
+    ("platforms", "hub", "store", "engine", "server", "upstream"),
     ("wiring",),
     ("api",),
-    ("cli", "server"),
+    ("cli",),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -42,6 +42,11 @@ HEAVY = {
     "ray": ("engine/ray.py",),
     "fastapi": ("engine", "server"),
     "cyclopts": ("cli",),
+    "pyreqwest": ("upstream",),
+    "aiohttp": ("upstream",),
+    "prometheus_client": ("server",),
+    "opentelemetry": ("server", "wiring"),
+    "obstore": ("store/bucket.py",),
 }
 
 

@@ -22,10 +22,10 @@ from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, read_note, remove_note, running, write_note
 from lorry.engine.server import serve
-from lorry.listening import bind, is_loopback
 from lorry.engine.testing import running_engine
 from lorry.engine.together.records import UploadRecord
 from lorry.errors import HomeBusy, OptionInvalid, PortTaken
+from lorry.listening import bind, is_loopback
 
 #: Starts an engine as `lorry engine` does, and prints its address once it answers.
 _PROGRAM = """

@@ -26,7 +26,7 @@ from tests.server.running import running_gateway
 HTML = b"<html><body><h1>502 Bad Gateway</h1> key sk-secret-1234567890abcdef</body></html>"
 JSON = {"content-type": "application/json"}
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[Says | Exception, str]] = {
     "a web page": (Says(200, HTML, {"content-type": "text/html"}), "answer_unusable"),
     "a web page that says it is JSON": (Says(200, HTML, JSON), "answer_unusable"),
     "a large web page": (Says(200, HTML * 2000, {"content-type": "text/html"}), "answer_unusable"),

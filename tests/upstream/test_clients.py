@@ -14,7 +14,7 @@ from lorry.generation.ports import AnswerCut, NotSent, Reply, Upstream
 from lorry.upstream.quick import QuickUpstream
 from lorry.upstream.steady import SteadyUpstream
 
-CLIENTS = {"pyreqwest": QuickUpstream, "aiohttp": SteadyUpstream}
+CLIENTS: dict[str, Callable[[float], Upstream]] = {"pyreqwest": QuickUpstream, "aiohttp": SteadyUpstream}
 
 
 @dataclass

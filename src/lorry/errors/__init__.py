@@ -75,7 +75,9 @@ LorryError
 │   ├── Overloaded            overloaded             retryable
 │   ├── AnswerUnusable        answer_unusable        the platform's answer is no result
 │   ├── GenerationNotFound    generation_not_found
-│   └── GenerationEnded       generation_ended
+│   ├── GenerationEnded       generation_ended
+│   ├── TokenUnknown          token_unknown
+│   └── NoSuchPath            no_such_path
 ├── StorageError              our own disk
 │   ├── DiskFull              disk_full              retryable
 │   ├── NotWritable           not_writable
@@ -133,6 +135,7 @@ from lorry.errors.gateway import (
     KeyReused,
     ModelStarting,
     NoRoute,
+    NoSuchPath,
     OutcomeUnknown,
     Overloaded,
     PlacesUnwell,
@@ -141,6 +144,7 @@ from lorry.errors.gateway import (
     TokenInvalid,
     TokenNotAllowed,
     TokenRateLimited,
+    TokenUnknown,
 )
 from lorry.errors.machine import (
     AdapterUnusable,
@@ -249,6 +253,7 @@ __all__ = [
     "NoCapacity",
     "NoConfiguration",
     "NoRoute",
+    "NoSuchPath",
     "NotReady",
     "NotRouted",
     "NotThere",
@@ -287,6 +292,7 @@ __all__ = [
     "TokenInvalid",
     "TokenNotAllowed",
     "TokenRateLimited",
+    "TokenUnknown",
     "Unreachable",
     "UploadDamaged",
     "UsageError",

@@ -157,3 +157,19 @@ class GenerationEnded(GatewayError):
     code = "generation_ended"
     status = 409
     default_fix = "Read its result at its status address."
+
+
+class TokenUnknown(GatewayError):
+    """There is no such token that could be revoked."""
+
+    code = "token_unknown"
+    status = 404
+    default_fix = "Run `lorry token list`, or ask `GET /api/tokens`, to see them."
+
+
+class NoSuchPath(GatewayError):
+    """There is nothing at this path, or not with this method."""
+
+    code = "no_such_path"
+    status = 404
+    default_fix = "`GET /openapi.json` lists every path with its methods."

@@ -67,7 +67,7 @@ class Times(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Give the series."""
         family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
-        names = [f"{bound:g}" for bound in self._bounds] + ["+Inf"]
+        names = [str(float(bound)) for bound in self._bounds] + ["+Inf"]
         for labels, row in list(self._values.items()):
             count, buckets = 0.0, []
             for name, number in zip(names, row[:-1], strict=True):

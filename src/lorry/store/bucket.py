@@ -40,7 +40,7 @@ class BucketBlobs:
         digest = hashlib.sha256(content).hexdigest()
         try:
             await self._obstore.put_async(self._store, _key(digest), content)
-        except self._error as error:
+        except (self._error, OSError) as error:  # a bucket that does not exist is a FileNotFoundError
             raise self._refused(error) from error
         return digest
 
@@ -63,7 +63,7 @@ class BucketBlobs:
                 if old:
                     await self._obstore.delete_async(self._store, old)
                 gone += len(old)
-        except self._error as error:
+        except (self._error, OSError) as error:
             raise self._refused(error) from error
         return gone
 

@@ -37,7 +37,7 @@ class TogetherLine:
         require_key(api_key)
         self._unreachable, self._key = unreachable, api_key
         # The digest tells a new key from the old one: with a new one, what the old one did wrong is over.
-        self.account = f"{self._root}#{hashlib.sha256(api_key.encode()).hexdigest()[:8]}"
+        self.account = f"{self._root} key:{hashlib.sha256(api_key.encode()).hexdigest()[:8]}"
         self.headers: Mapping[str, str] = {
             "authorization": f"Bearer {api_key}",
             "content-type": "application/json",

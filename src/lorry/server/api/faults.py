@@ -9,17 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from lorry.errors import BodyInvalid, LorryError
-from lorry.errors.usage import UsageError
+from lorry.errors import BodyInvalid, LorryError, NoSuchPath
 from lorry.server.answers import error_body, error_headers, status_of, unforeseen
 from lorry.server.asgi import request_id
-
-
-class NoSuchPath(UsageError):
-    """There is nothing at this path, or not with this method."""
-
-    code = "no_such_path"
-    default_fix = "`GET /openapi.json` lists every path with its methods."
 
 
 def add_fault_handlers(app: FastAPI) -> None:

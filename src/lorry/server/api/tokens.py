@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from lorry.errors import TokenInvalid
+from lorry.errors import TokenUnknown
 from lorry.generation.gateway.minting import mint
 from lorry.model.serving import Scope
 from lorry.server.api.asking import Admin, Anybody, TheRooms
@@ -79,11 +79,3 @@ async def revoke(
 async def webhook_secret(rooms: TheRooms, caller: Anybody) -> dict[str, Any]:
     """Give the secret with which messages to the token's owner are signed."""
     return {"owner": caller.owner, "secret": rooms.addresses.webhook_secret(caller.owner)}
-
-
-class TokenUnknown(TokenInvalid):
-    """There is no such token that could be revoked."""
-
-    code = "token_unknown"
-    status = 404
-    default_fix = "`GET /api/tokens` lists them."
