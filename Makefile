@@ -16,7 +16,7 @@ SDK_V1 ?= together==2.42.0
 # Processes that share the tests: each takes one core and, with the real models, some 2 GB of memory.
 WORKERS ?= 2
 
-.PHONY: demo text test lint types docs bench fuzz sweep machine check clean
+.PHONY: soak demo text test lint types docs bench fuzz sweep machine check clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/lorry demo
@@ -35,6 +35,12 @@ types: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.docs
+
+# The gateway at 70 % of what it can do for so long, then on an upstream that fails; needs nginx-light and wrk.
+SOAK_SECONDS ?= 600
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/gateway/soak.py --seconds $(SOAK_SECONDS)
 
 bench: $(VENV)/.installed-dev
 	@for file in benchmarks/*/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

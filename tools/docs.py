@@ -15,6 +15,7 @@ from lorry.cli.main import build
 from lorry.model.report import Finding, WeightsSummary
 from lorry.model.verdict import Verdict
 from lorry.platforms.profiles.reference import schema_text, targets_text
+from lorry.server.meters import Meters
 from lorry.settings import FALLBACKS, VARIABLES, Settings
 from lorry.weights.bases.families import reference_table
 from lorry.weights.catalogue import reference_tables
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
         "routes.md": routes_page(),
         "loaders.md": loaders_page.page(),
         "engine-coverage.md": engine_coverage.page(),
+        "metrics.md": metrics_page(),
     }
 
 
@@ -48,6 +50,27 @@ class CheckOutput:
     summary: WeightsSummary
     findings: tuple[Finding, ...]
     verdicts: tuple[Verdict, ...] = ()
+
+
+def metrics_page() -> str:
+    """Write the metrics of the gateway, from the registry that the page is written of."""
+    rows = ["| metric | kind | labels | what it is |", "|---|---|---|---|"]
+    for metric in sorted(Meters().declared(), key=lambda row: row.name):
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |")
+    return "\n".join(
+        [
+            _GENERATED,
+            "# Metrics",
+            "",
+            "What `GET /metrics` of `lorry serve` gives Prometheus. No label names a model: with ten "
+            "thousand models,",
+            "each would be a series of its own; what a single model did is in the ledger.",
+            "",
+            *rows,
+            "",
+        ]
+    )
 
 
 def check_schema() -> str:

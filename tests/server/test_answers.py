@@ -35,6 +35,19 @@ async def test_the_compatible_form_is_passed_through(home: Path) -> None:
         }
 
 
+async def test_the_house_may_name_other_adapters(home: Path) -> None:
+    """They come after the model's own, as they were written."""
+    settings = settings_of(home)
+    await place(settings, "tok", "together-url", model=trained("tok", base="black-forest-labs/FLUX.2-dev"))
+    async with gate(settings) as here:
+        mine = {"path": "https://hub.example/mine.safetensors", "scale": 0.3}
+        assert (await here.images(image_loras=[mine])).status_code == 200
+        own = {"path": "https://hub.example/tok.safetensors", "scale": 1.0}
+        assert here.places.sent[0].body["image_loras"] == [own, mine]
+        wrong = await here.images(image_loras=[{"scale": "x"}])
+        assert wrong.json()["error"]["code"] == "body_invalid"
+
+
 async def test_pictures_as_addresses_are_kept_and_served(home: Path) -> None:
     """An address in an answer gives the very picture, to whoever has it; a changed one gives nothing."""
     settings = settings_of(home)

@@ -6,6 +6,8 @@ time series for each of ten thousand models. What a single model did is in the l
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -16,23 +18,37 @@ from lorry.server.counting import Tally, Times
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A metric: its name on the page, its kind, its labels, and what it is."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+
 class Meters:
     """Counts what happens."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        self._declared: list[Declared] = []
 
         def tally(name: str, text: str, *labels: str) -> Tally:
+            self._declared.append(Declared(f"{name}_total", "counter", labels, text))
             made = Tally(name, text, labels)
             registry.register(made)
             return made
 
         def times(name: str, text: str, *labels: str) -> Times:
+            self._declared.append(Declared(name, "histogram", labels, text))
             made = Times(name, text, labels, _BUCKETS)
             registry.register(made)
             return made
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
+            self._declared.append(Declared(name, "gauge", labels, text))
             return Gauge(name, text, labels, registry=registry)
 
         self._requests = tally("lorry_requests", "Requests by form and HTTP status.", "form", "status")
@@ -88,11 +104,17 @@ class Meters:
         """Write the page that Prometheus reads, and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
+    def declared(self) -> tuple[Declared, ...]:
+        """List the metrics."""
+        return tuple(self._declared)
+
     def names(self) -> set[str]:
         """List the names of all series that the page may have."""
+        parts = ("_bucket", "_sum", "_count")
         return {
-            sample
-            for metric in self.registry.collect()
-            for sample in (metric.name, f"{metric.name}_total", f"{metric.name}_bucket",
-                           f"{metric.name}_sum", f"{metric.name}_count")
-        }  # fmt: skip
+            name
+            for metric in self._declared
+            for name in (
+                [metric.name + part for part in parts] if metric.kind == "histogram" else [metric.name]
+            )
+        }

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, func, or_, select
 
 from lorry.model.options import options_from
 from lorry.model.placement import Placement, PlacementState, Proof, ProviderIds, TrainedModel
@@ -46,6 +46,24 @@ class StoredRecords:
         """Read all placements, by model."""
         rows = await self.database.rows(select(PLACEMENTS).order_by(PLACEMENTS.c.model))
         return tuple(_placement(row) for row in rows)
+
+    async def changed(self, since: str) -> tuple[tuple[TrainedModel, ...], tuple[Placement, ...], str]:
+        """Read the models and placements that changed from a time on, and give the time to go on from.
+
+        A model changes only together with its placement, or is new.
+        """
+        moved = await self.database.rows(select(PLACEMENTS).where(PLACEMENTS.c.updated_at >= since))
+        new = MODELS.c.created_at >= since
+        names = select(PLACEMENTS.c.model).where(PLACEMENTS.c.updated_at >= since)
+        rows = await self.database.rows(select(MODELS).where(or_(new, MODELS.c.name.in_(names))))
+        times = [row["updated_at"] for row in moved] + [row["created_at"] for row in rows]
+        return tuple(map(_model, rows)), tuple(map(_placement, moved)), max([since, *times])
+
+    async def counts(self) -> tuple[int, int]:
+        """Count the models and the placements."""
+        tables = (select(func.count().label("n")).select_from(table) for table in (MODELS, PLACEMENTS))
+        models, placements = [(await self.database.rows(query))[0]["n"] for query in tables]
+        return int(models), int(placements)
 
     async def save_placement(self, placement: Placement) -> None:
         """Write a placement, replacing what was there."""

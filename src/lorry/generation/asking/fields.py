@@ -37,6 +37,13 @@ Guidance = Annotated[float, Meta(ge=0, le=50, description="How closely the promp
 SizeText = Annotated[str, Meta(pattern=r"^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$", description="`WIDTHxHEIGHT`.")]
 
 
+class NamedLora(Struct):
+    """An adapter that a caller names by itself; only the scope `admin` may."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=2000, description="Its name there, or its address.")]
+    scale: Scale | None = None
+
+
 class ImagesBody(Struct):
     """A request in the form of Together's and OpenAI's image API; other fields pass through as they are."""
 
@@ -53,7 +60,7 @@ class ImagesBody(Struct):
     lora_scale: Scale | None = None
     response_format: Literal["url", "base64", "b64_json"] | None = None
     output_format: Literal["png", "jpeg"] | None = None
-    image_loras: msgspec.Raw | None = None
+    image_loras: Annotated[list[NamedLora], Meta(max_length=16)] | None = None
 
 
 class ChatBody(Struct):

@@ -51,7 +51,7 @@ def read_images(body: bytes) -> Ask:
         count=known.n or 1,
         scale=known.lora_scale,
         address=known.response_format in (None, "url"),
-        loras=known.image_loras is not None and bytes(known.image_loras) not in (b"[]", b"null"),
+        loras=bool(known.image_loras),
     )
 
 

@@ -90,7 +90,7 @@ class LiveDirectory:
 
     def __init__(self, tables: Directory) -> None:
         self._tables = tables
-        self._mark = ""
+        self._mark = self._since = ""
         self.now = Snapshot()
 
     async def refresh(self) -> bool:
@@ -99,8 +99,7 @@ class LiveDirectory:
         if mark == self._mark:
             return False
         tokens = await self._tables.tokens()
-        models = {model.name: model for model in await self._tables.models()}
-        placements = {placement.model: placement for placement in await self._tables.placements()}
+        models, placements = await self._records()
         self.now = Snapshot(
             models,
             placements,
@@ -111,6 +110,20 @@ class LiveDirectory:
         )
         self._mark = mark
         return True
+
+    async def _records(self) -> tuple[dict[str, TrainedModel], dict[str, Placement]]:
+        """Read what changed since the last time; everything where something is gone."""
+        models, placements = dict(self.now.models), dict(self.now.placements)
+        for since in (self._since, ""):
+            if not since:
+                models, placements = {}, {}
+            new, moved, until = await self._tables.changed(since)
+            models.update((model.name, model) for model in new)
+            placements.update((placement.model, placement) for placement in moved)
+            self._since = until
+            if (len(models), len(placements)) == await self._tables.counts():
+                break
+        return models, placements
 
     def _callers(self, tokens: tuple[Token, ...]) -> dict[str, Caller]:
         """Give the valid callers; one that was there already stays, with what it has used of its rate."""

@@ -53,7 +53,7 @@ class Healths:
         self._outages = outages
         self._clock = clock
         self._known: dict[str, Health] = {}
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writing: dict[asyncio.Task[None], str] = {}
 
     @property
     def known(self) -> Mapping[str, Health]:
@@ -62,8 +62,10 @@ class Healths:
 
     async def load(self) -> None:
         """Read what needs a person; what somebody mended elsewhere is well again."""
+        being_written = set(self._writing.values())
         held = await self._outages.held()
-        for key in [key for key, health in self._known.items() if health.held and key not in held]:
+        known = {*held, *being_written, *self._writing.values()}
+        for key in [key for key, health in self._known.items() if health.held and key not in known]:
             del self._known[key]
         for key, reason in held.items():
             self._known[key] = after(self._known.get(key, WELL), Outcome.HELD, 0.0, reason=reason)
@@ -102,8 +104,8 @@ class Healths:
         self._known[key] = after(before, outcome, self._clock(), reason=error.message, reset=reset)
         if outcome is Outcome.HELD and before.held is None:
             task = asyncio.get_running_loop().create_task(self._outages.hold(key, error.code, error.message))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
+            self._writing[task] = key
+            task.add_done_callback(self._writing.pop)
 
 
 def judge(error: LorryError) -> tuple[Outcome, Level]:

@@ -170,7 +170,7 @@ class Tries:
         trial: Callable[[Attempt], Awaitable[_T]],
     ) -> _T:
         """Ask one place, and write down what came of it."""
-        account = attempt.line.account
+        account, cents = attempt.line.account, attempt.cents
         self.healths.begun(attempt.place, account)
         if attempt.cents:
             self.spending.add(request.caller.token, ask.model, attempt.cents)
@@ -185,6 +185,8 @@ class Tries:
             self._note(self._row(request, ask, attempt, Came.LEFT, None), attempt)
             raise
         self.healths.good(attempt.place, account)
+        if attempt.cents < cents:  # some of several pictures did not come
+            self.spending.add(request.caller.token, ask.model, attempt.cents - cents)
         row = self._row(request, ask, attempt, Came.OK, None)
         if attempt.cents:
             self.observer.tried(row, self._first_byte(attempt))  # written with the result, before the answer

@@ -105,11 +105,14 @@ class Directory(Protocol):
     async def mark(self) -> str:
         """Give a mark of the present state; it differs from an earlier one when something changed."""
 
-    async def models(self) -> tuple[TrainedModel, ...]:
-        """Read all models."""
+    async def changed(self, since: str) -> tuple[tuple[TrainedModel, ...], tuple[Placement, ...], str]:
+        """Read the models and placements that changed from a time on, and give the time to go on from.
 
-    async def placements(self) -> tuple[Placement, ...]:
-        """Read all placements."""
+        The time is empty for all of them.
+        """
+
+    async def counts(self) -> tuple[int, int]:
+        """Count the models and the placements."""
 
     async def policies(self) -> Mapping[str, Policy]:
         """Read all policies, by model."""
