@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 BODY = {"model": "tok", "prompt": "TOK, an apple on green", "response_format": "b64_json"}
-SECRET_FOR_LITELLM = "sk-1234"
+
 _TICK = os.sysconf("SC_CLK_TCK")
 
 _NGINX = """worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.err;
@@ -105,7 +106,7 @@ def load(peer: Peer, connections: int, seconds: int, script: Path) -> Load:
     errors = " ".join(
         line.strip() for line in told.splitlines() if "Non-2xx" in line or "Socket errors" in line
     )
-    return Load(rate, latencies["50"], latencies["99"], used / count * 1000, errors)
+    return Load(rate, latencies["50"], latencies["99"], used / max(count, 1) * 1000, errors)
 
 
 def _milliseconds(text: str) -> float:
@@ -154,7 +155,8 @@ def process(command: list[str], core: int, url: str, env: dict[str, str] | None 
             time.sleep(0.1)
         yield child.pid
     finally:
-        os.killpg(child.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             child.wait(20)
 
@@ -201,11 +203,11 @@ def _nginx(folder: Path, name: str, body: str, core: int, port: int) -> Iterator
 @contextmanager
 def litellm(folder: Path, port: int, behind: int) -> Iterator[Peer]:
     """Run LiteLLM's proxy with one worker, as its documentation sets it up for production."""
-    config = folder / f"litellm{port}.yaml"
+    config, secret = folder / f"litellm{port}.yaml", f"sk-{secrets.token_hex(32)}"
     config.write_text(
         "model_list:\n  - model_name: tok\n    litellm_params:\n      model: openai/tok\n"
         f"      api_base: http://127.0.0.1:{behind}/v1\n      api_key: x\n"
-        f"general_settings:\n  master_key: {SECRET_FOR_LITELLM}\n"
+        f"general_settings:\n  master_key: {secret}\nlitellm_settings:\n  drop_params: true\n"
     )
     env = {
         **os.environ,
@@ -216,7 +218,7 @@ def litellm(folder: Path, port: int, behind: int) -> Iterator[Peer]:
     command = [os.environ["LITELLM"], "--config", str(config), "--port", str(port), "--num_workers", "1"]
     url = f"http://127.0.0.1:{port}/v1/images/generations"
     with process(command, 1, url, env) as pid:
-        yield Peer("LiteLLM, proxy", f"http://127.0.0.1:{port}", children(pid), SECRET_FOR_LITELLM)
+        yield Peer("LiteLLM, proxy", f"http://127.0.0.1:{port}", children(pid), secret)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ async def test_a_result_that_cannot_be_stored_is_still_answered(
     settings = settings_of(home)
     await place(settings, "tok")
 
-    async def full(self: object, content: bytes) -> str:
+    async def full(self: object, content: bytes, digest: str) -> None:
         raise DiskFull("No space is left.")
 
     monkeypatch.setattr("lorry.store.blobs.DiskBlobs.put", full)

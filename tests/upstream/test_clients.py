@@ -78,7 +78,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str) -> None:
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str, live: bool) -> None:
     """Headers and body arrive; status, headers and body come back; the connection is used again."""
 
     async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
@@ -88,7 +89,7 @@ async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str) -> None
     async with serving(answer) as server, client_of(name) as client:
         for _ in range(3):
             async with client.post(
-                server.url, {"authorization": "Bearer k", "x-a": "b"}, b'{"a":1}'
+                server.url, {"authorization": "Bearer k", "x-a": "b"}, b'{"a":1}', live=live
             ) as reply:
                 assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
                 assert reply.headers()["content-length"] == "2"
@@ -108,11 +109,11 @@ async def test_a_request_is_never_sent_twice(name: str) -> None:
         return number == 1
 
     async with serving(answer) as server, client_of(name) as client:
-        async with client.post(server.url, {}, b"{}") as reply:
+        async with client.post(server.url, {}, b"{}", live=True) as reply:
             await whole(reply)
         for _ in range(2):
             with pytest.raises(AnswerCut):
-                async with client.post(server.url, {}, b"{}") as reply:
+                async with client.post(server.url, {}, b"{}", live=True) as reply:
                     await whole(reply)
         assert len(server.heads) == 3
 
@@ -129,7 +130,7 @@ async def test_refusals_and_redirects_are_answers(name: str) -> None:
 
     async with serving(answer) as server, client_of(name) as client:
         for status in statuses:
-            async with client.post(server.url, {}, b"{}") as reply:
+            async with client.post(server.url, {}, b"{}", live=True) as reply:
                 assert (reply.status, reply.header("retry-after")) == (status, "7")
                 await whole(reply)
         assert len(server.heads) == 3
@@ -143,7 +144,7 @@ async def test_nobody_there_is_told_from_an_answer_that_was_lost(name: str) -> N
         port = free.getsockname()[1]
     async with client_of(name) as client:
         with pytest.raises(NotSent):
-            async with client.post(f"http://127.0.0.1:{port}/", {}, b"{}"):
+            async with client.post(f"http://127.0.0.1:{port}/", {}, b"{}", live=True):
                 pass
     halves = [b"HTTP/1.1 200", OK.replace(b"Length: 2", b"Length: 900")]
 
@@ -158,11 +159,11 @@ async def test_nobody_there_is_told_from_an_answer_that_was_lost(name: str) -> N
         async with client_of(name) as client:
             for _ in halves:
                 with pytest.raises(AnswerCut):
-                    async with client.post(server.url, {}, b"{}") as reply:
+                    async with client.post(server.url, {}, b"{}", live=True) as reply:
                         await whole(reply)
         async with client_of(name, 0.2) as client:
             with pytest.raises(AnswerCut):
-                async with client.post(server.url, {}, b"{}"):
+                async with client.post(server.url, {}, b"{}", live=True):
                     pass
 
 
@@ -183,7 +184,7 @@ async def test_pieces_come_as_they_are_sent(name: str) -> None:
     async with (
         serving(answer) as server,
         client_of(name) as client,
-        client.post(server.url, {}, b"{}") as reply,
+        client.post(server.url, {}, b"{}", live=True) as reply,
     ):
         for piece in (b"abc", b"def"):
             read.set()
@@ -212,7 +213,7 @@ async def test_a_request_that_is_called_off_ends_at_the_server(name: str, before
     async with serving(answer) as server, client_of(name) as client:
 
         async def ask() -> None:
-            async with client.post(server.url, {}, b"{}") as reply:
+            async with client.post(server.url, {}, b"{}", live=True) as reply:
                 await whole(reply)
 
         task = asyncio.create_task(ask())

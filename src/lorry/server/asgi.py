@@ -107,12 +107,13 @@ class AsgiSink:
         send: Sends a part.
     """
 
-    __slots__ = ("_chunked", "_send", "begun", "status")
+    __slots__ = ("_send", "_since", "begun", "status")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
         self.status = 0
+        self._since = 0
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send an answer at once."""
@@ -131,8 +132,16 @@ class AsgiSink:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
     async def piece(self, data: bytes | memoryview) -> None:
-        """Send a piece of its body, and wait until there is room for the next."""
+        """Send a piece of its body, and wait until there is room for the next.
+
+        What is written goes out when the loop comes round, and only then does the connection know whether it
+        is full. Pieces that are there already would all be taken before that, so it comes round in between.
+        """
         await self._taken({"type": "http.response.body", "body": data, "more_body": True})
+        self._since += len(data)
+        if self._since >= _BUFFERED:
+            self._since = 0
+            await asyncio.sleep(0)
 
     async def end(self) -> None:
         """Send the end of it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import secrets
 from contextlib import suppress
@@ -23,9 +22,9 @@ class DiskBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def put(self, content: bytes) -> str:
-        """Keep a content durably; give its SHA-256, hex."""
-        return await asyncio.to_thread(self._put, content)
+    async def put(self, content: bytes, digest: str) -> None:
+        """Keep a content durably, by its SHA-256, hex."""
+        await asyncio.to_thread(self._put, content, digest)
 
     async def get(self, digest: str) -> bytes | None:
         """Read a content; `None` when it is not kept any more."""
@@ -38,13 +37,12 @@ class DiskBlobs:
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
 
-    def _put(self, content: bytes) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+    def _put(self, content: bytes, digest: str) -> None:
         path = self._path(digest)
         try:
             if path.exists():
                 os.utime(path)  # it is wanted again, so its days begin anew
-                return digest
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{digest}.{secrets.token_hex(4)}")
             try:
@@ -54,7 +52,6 @@ class DiskBlobs:
                 aside.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(error, path) from error
-        return digest
 
     def _get(self, digest: str) -> bytes | None:
         try:

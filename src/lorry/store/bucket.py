@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -35,14 +34,12 @@ class BucketBlobs:
         self._obstore, self._error = obstore, BaseError
         self._store: Any = S3Store.from_url(url, client_options={"allow_http": plain})
 
-    async def put(self, content: bytes) -> str:
-        """Keep a content durably; give its SHA-256, hex."""
-        digest = hashlib.sha256(content).hexdigest()
+    async def put(self, content: bytes, digest: str) -> None:
+        """Keep a content durably, by its SHA-256, hex."""
         try:
             await self._obstore.put_async(self._store, _key(digest), content)
         except (self._error, OSError) as error:  # a bucket that does not exist is a FileNotFoundError
             raise self._refused(error) from error
-        return digest
 
     async def get(self, digest: str) -> bytes | None:
         """Read a content; `None` when it is not kept any more."""

@@ -27,12 +27,21 @@ class StoredGenerations:
         self._now = clock(database.dialect)
 
     @unbroken
-    async def begin(self, row: Generated, seconds: float = 0.0) -> Generated | None:
+    async def begin(
+        self,
+        row: Generated,
+        seconds: float = 0.0,
+        *,
+        ledger: Sequence[LedgerRow] = (),
+        hook: Hook | None = None,
+    ) -> Generated | None:
         """Write a new one; give the one that has its owner and key already, and write nothing then.
 
         Args:
             row: The new one.
             seconds: For how long its worker holds it before it counts as gone.
+            ledger: What it cost, of one that has ended already.
+            hook: Whom to tell.
         """
         values = {
             **asdict(row),
@@ -44,6 +53,10 @@ class StoredGenerations:
         async with self._database.writing() as connection:
             done = await connection.execute(insert_if_missing(self._database.dialect, GENERATIONS, values))
             if done.first() is not None or row.key is None:
+                if ledger:
+                    await write_ledger(connection, ledger)
+                if hook is not None:
+                    await connection.execute(hook_statement(self._database.dialect, hook))
                 return None
         return await self.with_key(row.owner, row.key)
 

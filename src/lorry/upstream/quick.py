@@ -17,6 +17,8 @@ from lorry.generation.ports import AnswerCut, NotSent
 _CONNECT_SECONDS = 5.0
 #: Seconds for which an idle connection is kept: less than servers usually do, so none is closed under us.
 _IDLE_SECONDS = 50.0
+#: Idle connections that are kept for one server; each that had a large answer keeps its buffers.
+_IDLE = 32
 
 
 class QuickUpstream:
@@ -33,6 +35,7 @@ class QuickUpstream:
             .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
             .timeout(timedelta(seconds=seconds))
             .pool_idle_timeout(timedelta(seconds=_IDLE_SECONDS))
+            .pool_max_idle_per_host(_IDLE)
             .follow_redirects(False)
             .referer(False)
             .gzip(False)
@@ -43,11 +46,12 @@ class QuickUpstream:
         )
         self._client: Client = (builder if proxies else builder.no_proxy()).build()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:
         """Send a request once."""
         request = self._client.post(url).headers(headers).body_bytes(body)
-        # By default the head, and each event of a stream, is held back until 64 kB of the body have come.
-        return _Call(request.streamed_read_buffer_limit(0).build_streamed())
+        if live:  # by default the head, and each event of a stream, is held back until 64 kB have come
+            request = request.streamed_read_buffer_limit(0)
+        return _Call(request.build_streamed())
 
     async def close(self) -> None:
         """Close its connections."""

@@ -31,8 +31,8 @@ class SteadyUpstream:
             headers={"User-Agent": "lorry", "Accept-Encoding": "identity"},
         )
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
-        """Send a request once."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:  # noqa: ARG002
+        """Send a request once; aiohttp gives each piece as it comes anyway."""
         return _Call(self._session.post(url, headers=headers, data=body, allow_redirects=False))
 
     async def close(self) -> None:

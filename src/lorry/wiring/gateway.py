@@ -266,6 +266,9 @@ async def _stop(loops: list[asyncio.Task[None]]) -> None:
 
 
 def _client(settings: Settings) -> Upstream:
+    # Its allocator would take memory in pages of 2 MB, and keep most of each: 100 MB with 200 large answers.
+    # It reads this when the library is loaded.
+    os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
     from lorry.upstream.quick import QuickUpstream
 
     return QuickUpstream(settings.answer_seconds)

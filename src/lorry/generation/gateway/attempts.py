@@ -19,7 +19,7 @@ from lorry.errors import (
 )
 from lorry.generation.asking import Ask
 from lorry.generation.gateway.composing import Outgoing, compose
-from lorry.generation.gateway.replies import read_error
+from lorry.generation.gateway.replies import SMALL, length_of, read_error
 from lorry.generation.gateway.sink import Request
 from lorry.generation.ports import AnswerCut, Line, NotSent, Reply, Upstream
 from lorry.model.kept import Came, LedgerRow
@@ -139,8 +139,11 @@ async def ask_place(
     if request.trace:
         headers.update(request.trace)
     try:
-        async with upstream.post(out.url, headers, out.body) as reply:
+        live = ask.stream or attempt.place.facts.get("large", attempt.place.model.kind == "image-lora")
+        async with upstream.post(out.url, headers, out.body, live=live) as reply:
             attempt.first_byte = clock()
+            # A place whose answers are large is not read ahead of: the next one waits outside of our memory.
+            attempt.place.facts["large"] = (length_of(reply) or SMALL + 1) > SMALL
             if not 200 <= reply.status < 300:
                 body = await read_error(reply)
                 raise attempt.line.refusal(reply.status, reply.headers(), body, out.url)

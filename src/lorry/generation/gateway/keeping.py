@@ -23,7 +23,7 @@ from lorry.generation.gateway.passing import passed_through
 from lorry.generation.gateway.patience import Patience
 from lorry.generation.gateway.rendering import Addresses, body_of
 from lorry.generation.gateway.replies import Budget
-from lorry.generation.gateway.results import Fetching, Result, digest_of
+from lorry.generation.gateway.results import Fetching, Result
 from lorry.generation.gateway.sink import Headers, Request, Sink
 from lorry.generation.gateway.telling import accepted_body, hook_of
 from lorry.generation.ports import Blobs, Kept
@@ -34,6 +34,9 @@ LEASE_SECONDS = 30.0
 _KEEP_ALL = "all"
 #: Routes that bill by the request, or whose answers come through a queue and not on the line.
 _KEPT_ROUTES = frozenset({"together-url", "together-container"})
+
+#: Seconds for which a result stays in memory for whoever waits for it.
+_FRESH_SECONDS = 2.0
 
 #: Bytes of kept answers that are on their way to callers at once, and what one picture counts as.
 _SENDING_BYTES, _SIZE = 64 * 1024 * 1024, 4 * 1024 * 1024
@@ -76,7 +79,7 @@ class Keeper:
         self._now = now
         self.storage = storage
         self._sending = Budget(_SENDING_BYTES)
-        self._unkept: dict[str, dict[str, bytes]] = {}
+        self._fresh: dict[str, dict[str, bytes]] = {}
         self.running: dict[str, asyncio.Task[Generated]] = {}
 
     def keeps(self, request: Request, ask: Ask) -> bool:
@@ -121,7 +124,11 @@ class Keeper:
         task = asyncio.get_running_loop().create_task(self.carry_out(row, request, ask), name=row.id)
         self.running[row.id] = task
         task.add_done_callback(lambda done: self._ended(row.id, done))
-        await self.send(await asyncio.shield(task), request, sink)
+        try:
+            await self.send(await asyncio.shield(task), request, sink)
+        finally:
+            if task.done():
+                self._fresh.pop(row.id, None)
 
     def row_of(self, request: Request, ask: Ask, *, queued: bool = False) -> Generated:
         """Give the row of a request that begins now, or waits in the queue."""
@@ -178,21 +185,32 @@ class Keeper:
     ) -> Generated:
         answer = self._answer(request, ask, result, attempt)
         paid = [self._patience.tries.final_row(request, ask, attempt)] if attempt.cents else []
-        done = replace(row, state=State.DONE, answer=answer, started_at=row.started_at or self._now())
+        now = self._now()
+        done = replace(row, state=State.DONE, answer=answer, started_at=row.started_at or now, ended_at=now)
+        hook = hook_of(done, self.storage.addresses, request.address) if row.webhook else None
+        # Whoever waits for it is answered from here and not from the disk; until then it stays in memory.
+        self._remember(row, result)
         try:
             for made in result.pictures:
-                await self.storage.blobs.put(made.content)
-            if not written:
-                await self.storage.kept.begin(done)
-            hook = hook_of(done, self.storage.addresses, request.address) if row.webhook else None
-            await self.storage.kept.end(
-                row.id, State.DONE, self._now(), answer=answer, ledger=paid, hook=hook
-            )
+                await self.storage.blobs.put(made.content, made.digest)
+            if written:
+                await self.storage.kept.end(row.id, State.DONE, now, answer=answer, ledger=paid, hook=hook)
+            else:
+                await self.storage.kept.begin(done, ledger=paid, hook=hook)
         except StorageError:
+            self._fresh[row.id] = {made.digest: made.content for made in result.pictures}
             # It can't be kept; whoever waits for it shall have it all the same, inside the answer.
-            self._unkept[row.id] = {digest_of(made.content): made.content for made in result.pictures}
             return replace(done, answer={**answer, "address": False})
+        finally:
+            if row.queued:  # nobody waits on the line
+                self._fresh.pop(row.id, None)
         return done
+
+    def _remember(self, row: Generated, result: Result) -> None:
+        """Keep the pictures in memory for a moment, while there is room for them."""
+        size = sum(len(content) for kept in self._fresh.values() for content in kept.values())
+        if size < _SENDING_BYTES:
+            self._fresh[row.id] = {made.digest: made.content for made in result.pictures}
 
     def _answer(self, request: Request, ask: Ask, result: Result, attempt: Attempt) -> dict[str, Any]:
         """Give the answer without its pictures."""
@@ -201,7 +219,7 @@ class Keeper:
         if ask.form is Form.CHAT:
             return {**common, "body": (result.body or b"").decode(), "media": "application/json"}
         pictures = [
-            {"digest": digest_of(made.content), "media": made.media, "seed": made.seed, "index": index}
+            {"digest": made.digest, "media": made.media, "seed": made.seed, "index": index}
             for index, made in enumerate(result.pictures)
         ]
         clock = self._patience.tries.clock
@@ -294,7 +312,6 @@ class Keeper:
         await self._sending.take(size)
         try:
             body, media = await self.rendered(row, request.address)
-            self._unkept.pop(row.id, None)
             await sink.whole(200, [*_head(row), (b"content-type", media.encode())], body)
         finally:
             await self._sending.give_back(size)
@@ -305,7 +322,7 @@ class Keeper:
         contents: dict[str, bytes] = {}
         if not answer.get("address"):
             for kept in answer.get("pictures", ()):
-                fresh = self._unkept.get(row.id, {}).get(kept["digest"])
+                fresh = self._fresh.get(row.id, {}).get(kept["digest"])
                 content = fresh or await self.storage.blobs.get(kept["digest"])
                 if content is None:
                     raise GenerationNotFound(
@@ -329,6 +346,8 @@ class Keeper:
 
     def _ended(self, row: str, task: asyncio.Task[Generated]) -> None:
         self.running.pop(row, None)
+        # Soon enough for those who wait for it; a caller that left first never takes it.
+        asyncio.get_running_loop().call_later(_FRESH_SECONDS, self._fresh.pop, row, None)
         if not task.cancelled():
             task.exception()  # told to whoever waits; when nobody does any more, to nobody
 

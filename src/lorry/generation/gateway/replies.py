@@ -135,12 +135,29 @@ class Budget:
 
     async def take(self, size: int) -> None:
         """Wait until there is room, and take it."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._used == 0 or self._used + size <= self._most)
+        if self._fits(size):
             self._used += size
+            return
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._fits(size))
+            self._used += size
+
+    async def take_within(self, size: int, seconds: float) -> int:
+        """Wait for room, but no longer than that; give what was taken.
+
+        Who waited long enough goes without: others may hold theirs for callers that read slowly.
+        """
+        try:
+            await asyncio.wait_for(self.take(size), seconds)
+        except TimeoutError:
+            return 0
+        return size
+
+    def _fits(self, size: int) -> bool:
+        return self._used == 0 or self._used + size <= self._most
 
     async def give_back(self, size: int) -> None:
         """Give room back."""
+        self._used -= size
         async with self._turn:
-            self._used -= size
             self._turn.notify_all()

@@ -31,11 +31,12 @@ _KINDS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One picture: its bytes, its seed where each was asked for by itself, and its kind."""
+    """One picture: its bytes, its seed where each was asked for by itself, its kind, its SHA-256 in hex."""
 
     content: bytes
     seed: int | None
     media: str
+    digest: str
 
 
 @dataclass(slots=True)
@@ -175,13 +176,17 @@ class Fetching:
         first = self.draw(2**31 - ask.count) if ask.seed is None else ask.seed
         order = picture_order(place.placement, prompt, first, ask.steps, ask.width, ask.count, ask.scale)
         pictures = await (await self.painter_of(place)).paint(order)
-        made = [Made(picture.png, picture.seed, "image/png") for picture in pictures]
+        made = [made_of(picture.png, picture.seed) for picture in pictures]
         return Result(made, prompt=prompt, trigger_added=added)
 
 
-def digest_of(content: bytes) -> str:
-    """Give the name under which a content is kept: its SHA-256, hex."""
-    return hashlib.sha256(content).hexdigest()
+def made_of(content: bytes, seed: int | None) -> Made:
+    """Take a picture as it came.
+
+    Raises:
+        AnswerUnusable: It is none.
+    """
+    return Made(content, seed, _kind(content), hashlib.sha256(content).hexdigest())
 
 
 def _read_pictures(body: bytes, _ask: Ask) -> Result:
@@ -192,7 +197,7 @@ def _read_pictures(body: bytes, _ask: Ask) -> Result:
         raise AnswerUnusable(f"The platform's answer holds no pictures ({error}).") from error
     if not items:
         raise AnswerUnusable("The platform's answer holds no picture.")
-    pictures = [Made(item.b64_json, None, _kind(item.b64_json)) for item in items]
+    pictures = [made_of(item.b64_json, None) for item in items]
     meta = {name: msgspec.json.decode(raw) for name, raw in fields.items() if name not in ("data", "model")}
     return Result(pictures, meta)
 

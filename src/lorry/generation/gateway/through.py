@@ -11,8 +11,10 @@ from lorry.errors import AnswerUnusable, LorryError
 from lorry.generation.gateway.composing import Outgoing, renamed
 from lorry.generation.gateway.replies import (
     SMALL,
+    Budget,
     length_of,
     object_of,
+    read_whole,
     require_object_begins,
     usage_of,
 )
@@ -40,7 +42,7 @@ class Passed:
     broken: bool = False
 
 
-async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Sink) -> Passed:
+async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Sink, room: Budget) -> Passed:
     """Pass on an answer that is one JSON object.
 
     A small one is read and checked first. Of a large one the beginning is checked; if it breaks off later, so
@@ -52,41 +54,61 @@ async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Si
         model: Lorry's name of the model.
         head: Headers to answer with.
         sink: Where to.
+        room: For what is on its way at once: the client upstream reads ahead of a caller that is slow.
 
     Raises:
         AnswerUnusable: It is no result; nothing was sent.
         AnswerCut: It broke off; when `sink.begun`, in the middle.
     """
-    first, whole = await _first(reply)
-    if whole:
-        fields = object_of(first)
-        fields["model"] = msgspec.Raw(_ENCODER.encode(model))
-        await sink.whole(200, [*head, _JSON], _ENCODER.encode(fields))
-        return Passed(usage_of(fields))
-    require_object_begins(first, reply.header("content-type"))
-    begins = renamed(first, out.model, model)
-    headers = [*head, _JSON]
     length = length_of(reply)
-    if length is not None:
-        headers.append((b"content-length", str(length + len(begins) - len(first)).encode()))
-    await sink.begin(200, headers)
-    await sink.piece(begins)
-    while (piece := await reply.read()) is not None:
-        await sink.piece(piece)
-    await sink.end()
+    if length is not None and length <= SMALL:
+        return await _pass_small(await read_whole(reply, SMALL), model, head, sink)
+    # Room is taken before anything of it is read: what waits for room should not be in memory.
+    taken = await room.take_within(length or _GUESS, _PATIENCE)
+    try:
+        first = await _first(reply)
+        if len(first) <= SMALL:  # of unknown length, and small after all
+            return await _pass_small(first, model, head, sink)
+        require_object_begins(first, reply.header("content-type"))
+        begins = renamed(first[:_HEAD], out.model, model)
+        headers = [*head, _JSON]
+        if length is not None:
+            longer = len(begins) - len(first[:_HEAD])
+            headers.append((b"content-length", str(length + longer).encode()))
+        await sink.begin(200, headers)
+        await sink.piece(begins)
+        await sink.piece(memoryview(first)[_HEAD:])
+        del first
+        while (piece := await reply.read()) is not None:
+            await sink.piece(piece)
+        await sink.end()
+    finally:
+        await room.give_back(taken)
     return Passed()
 
 
-async def _first(reply: Reply) -> tuple[bytes, bool]:
-    """Read until the answer is known to be large, or to its end; say whether that was its end."""
+async def _pass_small(body: bytes, model: str, head: _Head, sink: Sink) -> Passed:
+    fields = object_of(body)
+    fields["model"] = msgspec.Raw(_ENCODER.encode(model))
+    await sink.whole(200, [*head, _JSON], _ENCODER.encode(fields))
+    return Passed(usage_of(fields))
+
+
+async def _first(reply: Reply) -> bytes:
+    """Read until an answer is known to be large, or to its end."""
     read: list[bytes] = []
     size = 0
-    while (piece := await reply.read()) is not None:
+    while size <= SMALL and (piece := await reply.read()) is not None:
         read.append(bytes(piece))
         size += len(piece)
-        if size > SMALL:
-            return b"".join(read), False
-    return (read[0] if len(read) == 1 else b"".join(read)), True
+    return b"".join(read)
+
+
+#: Bytes at the beginning of a large answer in which the model's name is looked for.
+_HEAD = 4096
+
+#: Bytes that an answer of unknown length is counted as, and seconds that one waits for room.
+_GUESS, _PATIENCE = 2 * 1024 * 1024, 1.0
 
 
 async def pass_on_events(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from lorry.generation.gateway.attempts import (
 from lorry.generation.gateway.composing import pixels_of
 from lorry.generation.gateway.directory import LiveDirectory
 from lorry.generation.gateway.healths import Healths, keys_of
+from lorry.generation.gateway.replies import Budget
 from lorry.generation.gateway.sink import CallerLeft, Request
 from lorry.generation.gateway.spending import Spending
 from lorry.generation.gateway.writing import LedgerWriter
@@ -38,6 +39,9 @@ from lorry.model.kept import Came, LedgerRow
 from lorry.model.serving import Place, Policy
 
 _T = TypeVar("_T")
+
+#: Bytes of large answers that are on their way at once.
+PASSING_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Tries:
         observer: Hears of every attempt.
         clock: Seconds that only grow.
         now: Gives the time, UTC.
+        room: Bytes of large answers that are passed on at once.
     """
 
     directory: LiveDirectory
@@ -65,6 +70,7 @@ class Tries:
     observer: Observer
     clock: Callable[[], float]
     now: Callable[[], datetime]
+    room: Budget = field(default_factory=lambda: Budget(PASSING_BYTES))
 
     def cents(self, ask: Ask, place: Place) -> float:
         """Say what a request costs at a place, US cents; its own size and steps decide."""

@@ -9,8 +9,8 @@ from typing import Protocol
 class Blobs(Protocol):
     """Contents by their SHA-256."""
 
-    async def put(self, content: bytes) -> str:
-        """Keep a content durably; give its SHA-256, hex.
+    async def put(self, content: bytes, digest: str) -> None:
+        """Keep a content durably, by its SHA-256, hex.
 
         Raises:
             StorageError: There is no room, or no right.

@@ -24,8 +24,18 @@ class Ledger(Protocol):
 class Kept(Protocol):
     """Requests whose results are kept, and the queue."""
 
-    async def begin(self, row: Generated, seconds: float = 0.0) -> Generated | None:
-        """Write a new one, held for so long; give the one with its owner and key, and write nothing then."""
+    async def begin(
+        self,
+        row: Generated,
+        seconds: float = 0.0,
+        *,
+        ledger: Sequence[LedgerRow] = (),
+        hook: Hook | None = None,
+    ) -> Generated | None:
+        """Write a new one, held for so long; give the one with its owner and key, and write nothing then.
+
+        One that has ended already is written with what it cost and whom to tell.
+        """
 
     async def find(self, id: str) -> Generated | None:  # noqa: A002 - what it is called
         """Read one by its id."""
