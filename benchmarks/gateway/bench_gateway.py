@@ -28,6 +28,7 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=4)
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
+    ground.require_programs()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's worker reads there under another user

@@ -33,6 +33,7 @@ from pathlib import Path
 BODY = {"model": "tok", "prompt": "TOK, an apple on green", "response_format": "b64_json"}
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 
 _NGINX = """worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.err;
 events {{ worker_connections 4096; }}
@@ -82,6 +83,14 @@ class Load:
     p99: float
     cpu: float
     errors: str
+
+
+def require_programs() -> None:
+    """Say what is missing on this machine, and end then."""
+    missing = [name for name in ("wrk", "taskset", "nginx") if not shutil.which(name, path=_PATH)]
+    if missing:
+        print(f"Left out: {', '.join(missing)} is missing (apt-get install nginx-light wrk util-linux).")
+        raise SystemExit(0)
 
 
 def load(peer: Peer, connections: int, seconds: int, script: Path) -> Load:

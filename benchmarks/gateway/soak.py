@@ -25,6 +25,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--seconds", type=int, default=600)
     chosen = options.parse_args()
+    ground.require_programs()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

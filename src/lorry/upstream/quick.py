@@ -17,8 +17,6 @@ from lorry.generation.ports import AnswerCut, NotSent
 _CONNECT_SECONDS = 5.0
 #: Seconds for which an idle connection is kept: less than servers usually do, so none is closed under us.
 _IDLE_SECONDS = 50.0
-#: Idle connections that are kept for one server; each that had a large answer keeps its buffers.
-_IDLE = 32
 
 
 class QuickUpstream:
@@ -35,7 +33,6 @@ class QuickUpstream:
             .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
             .timeout(timedelta(seconds=seconds))
             .pool_idle_timeout(timedelta(seconds=_IDLE_SECONDS))
-            .pool_max_idle_per_host(_IDLE)
             .follow_redirects(False)
             .referer(False)
             .gzip(False)

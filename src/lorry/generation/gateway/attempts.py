@@ -38,6 +38,7 @@ class Attempt(msgspec.Struct):
         number: 1 for the first place that was tried.
         began: When, seconds of the gateway's clock.
         first_byte: When the answer's head had come; `None` before.
+        length: Of the answer's body as its head says it, bytes; `None` when it does not.
         pictures: Number of pictures that came.
         tokens: Tokens read and written.
     """
@@ -48,6 +49,7 @@ class Attempt(msgspec.Struct):
     number: int
     began: float
     first_byte: float | None = None
+    length: int | None = None
     pictures: int = 0
     tokens: tuple[int, int] = (0, 0)
 
@@ -143,7 +145,8 @@ async def ask_place(
         async with upstream.post(out.url, headers, out.body, live=live) as reply:
             attempt.first_byte = clock()
             # A place whose answers are large is not read ahead of: the next one waits outside of our memory.
-            attempt.place.facts["large"] = (length_of(reply) or SMALL + 1) > SMALL
+            attempt.length = length_of(reply)
+            attempt.place.facts["large"] = attempt.length is None or attempt.length > SMALL
             if not 200 <= reply.status < 300:
                 body = await read_error(reply)
                 raise attempt.line.refusal(reply.status, reply.headers(), body, out.url)

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from lorry.errors import (
-    GenerationNotFound,
     KeyReused,
     LorryError,
     OutcomeUnknown,
@@ -21,11 +20,11 @@ from lorry.generation.asking import Ask, Form, fingerprint
 from lorry.generation.gateway.attempts import Asleep, Attempt
 from lorry.generation.gateway.passing import passed_through
 from lorry.generation.gateway.patience import Patience
-from lorry.generation.gateway.rendering import Addresses, body_of
-from lorry.generation.gateway.replies import Budget
+from lorry.generation.gateway.rendering import Addresses
 from lorry.generation.gateway.results import Fetching, Result
-from lorry.generation.gateway.sink import Headers, Request, Sink
-from lorry.generation.gateway.telling import accepted_body, hook_of
+from lorry.generation.gateway.sending import Sending
+from lorry.generation.gateway.sink import Request, Sink
+from lorry.generation.gateway.telling import hook_of
 from lorry.generation.ports import Blobs, Kept
 from lorry.model.kept import Generated, State
 
@@ -37,9 +36,6 @@ _KEPT_ROUTES = frozenset({"together-url", "together-container"})
 
 #: Seconds for which a result stays in memory for whoever waits for it.
 _FRESH_SECONDS = 2.0
-
-#: Bytes of kept answers that are on their way to callers at once, and what one picture counts as.
-_SENDING_BYTES, _SIZE = 64 * 1024 * 1024, 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -78,8 +74,7 @@ class Keeper:
         self._fetching = fetching
         self._now = now
         self.storage = storage
-        self._sending = Budget(_SENDING_BYTES)
-        self._fresh: dict[str, dict[str, bytes]] = {}
+        self.sending = Sending(storage.blobs, storage.addresses)
         self.running: dict[str, asyncio.Task[Generated]] = {}
 
     def keeps(self, request: Request, ask: Ask) -> bool:
@@ -125,10 +120,10 @@ class Keeper:
         self.running[row.id] = task
         task.add_done_callback(lambda done: self._ended(row.id, done))
         try:
-            await self.send(await asyncio.shield(task), request, sink)
+            await self.sending.send(await asyncio.shield(task), request, sink)
         finally:
             if task.done():
-                self._fresh.pop(row.id, None)
+                self.sending.forget(row.id)
 
     def row_of(self, request: Request, ask: Ask, *, queued: bool = False) -> Generated:
         """Give the row of a request that begins now, or waits in the queue."""
@@ -189,7 +184,7 @@ class Keeper:
         done = replace(row, state=State.DONE, answer=answer, started_at=row.started_at or now, ended_at=now)
         hook = hook_of(done, self.storage.addresses, request.address) if row.webhook else None
         # Whoever waits for it is answered from here and not from the disk; until then it stays in memory.
-        self._remember(row, result)
+        self.sending.remember(row, result)
         try:
             for made in result.pictures:
                 await self.storage.blobs.put(made.content, made.digest)
@@ -198,19 +193,13 @@ class Keeper:
             else:
                 await self.storage.kept.begin(done, ledger=paid, hook=hook)
         except StorageError:
-            self._fresh[row.id] = {made.digest: made.content for made in result.pictures}
+            self.sending.remember(row, result, whatever=True)
             # It can't be kept; whoever waits for it shall have it all the same, inside the answer.
             return replace(done, answer={**answer, "address": False})
         finally:
             if row.queued:  # nobody waits on the line
-                self._fresh.pop(row.id, None)
+                self.sending.forget(row.id)
         return done
-
-    def _remember(self, row: Generated, result: Result) -> None:
-        """Keep the pictures in memory for a moment, while there is room for them."""
-        size = sum(len(content) for kept in self._fresh.values() for content in kept.values())
-        if size < _SENDING_BYTES:
-            self._fresh[row.id] = {made.digest: made.content for made in result.pictures}
 
     def _answer(self, request: Request, ask: Ask, result: Result, attempt: Attempt) -> dict[str, Any]:
         """Give the answer without its pictures."""
@@ -282,7 +271,7 @@ class Keeper:
                 "The request with this idempotency key is still being answered.",
                 evidence={"request": there.id, "retry_after": 1},
             )
-        await self.send(there, request, sink)
+        await self.sending.send(there, request, sink)
 
     def same(self, there: Generated, mine: Generated) -> Generated:
         """Give the request that has a key already, if it asked for the same.
@@ -296,40 +285,6 @@ class Keeper:
                 evidence={"request": there.id, "key": mine.key},
             )
         return there
-
-    async def send(self, row: Generated, request: Request, sink: Sink) -> None:
-        """Send the answer that a row is: its result, or where it can be looked for.
-
-        Raises:
-            GenerationNotFound: Its pictures are not kept any more.
-        """
-        if not row.state.ended:
-            body, status = accepted_body(row, request.address), 202
-            location = (b"location", f"{request.address}/api/generations/{row.id}".encode())
-            await sink.whole(status, [*_head(row), location, _JSON], body)
-            return
-        size = _SIZE * len((row.answer or {}).get("pictures", ()))
-        await self._sending.take(size)
-        try:
-            body, media = await self.rendered(row, request.address)
-            await sink.whole(200, [*_head(row), (b"content-type", media.encode())], body)
-        finally:
-            await self._sending.give_back(size)
-
-    async def rendered(self, row: Generated, server: str) -> tuple[bytes, str]:
-        """Write the answer of a row that has one; the pictures are read where they go into it."""
-        answer = row.answer or {}
-        contents: dict[str, bytes] = {}
-        if not answer.get("address"):
-            for kept in answer.get("pictures", ()):
-                fresh = self._fresh.get(row.id, {}).get(kept["digest"])
-                content = fresh or await self.storage.blobs.get(kept["digest"])
-                if content is None:
-                    raise GenerationNotFound(
-                        f"The pictures of {row.id} are not kept any more.", evidence={"id": row.id}
-                    )
-                contents[kept["digest"]] = content
-        return body_of(row, contents, self.storage.addresses, server)
 
     async def _end(self, row: Generated, state: State, *, error: LorryError, written: bool) -> None:
         if not written:
@@ -347,7 +302,7 @@ class Keeper:
     def _ended(self, row: str, task: asyncio.Task[Generated]) -> None:
         self.running.pop(row, None)
         # Soon enough for those who wait for it; a caller that left first never takes it.
-        asyncio.get_running_loop().call_later(_FRESH_SECONDS, self._fresh.pop, row, None)
+        asyncio.get_running_loop().call_later(_FRESH_SECONDS, self.sending.forget, row)
         if not task.cancelled():
             task.exception()  # told to whoever waits; when nobody does any more, to nobody
 
@@ -355,21 +310,6 @@ class Keeper:
         """Let what is under way end, for a while."""
         if self.running:
             await asyncio.wait(self.running.values(), timeout=seconds)
-
-
-_JSON = (b"content-type", b"application/json")
-
-
-def _head(row: Generated) -> Headers:
-    answer = row.answer or {}
-    names = [name for name in ("route", "place", "base") if name in answer]
-    told = [(f"x-lorry-{name}".encode(), str(answer[name]).encode()) for name in names]
-    told.append((b"x-request-id", row.id.encode()))
-    if answer.get("cents"):
-        told.append((b"x-lorry-cents", f"{answer['cents']:.6g}".encode()))
-    if answer.get("told", {}).get("trigger_added"):
-        told.append((b"x-lorry-trigger-added", b"true"))
-    return told
 
 
 def _between(began: float, ended: float | None) -> float | None:

@@ -37,7 +37,7 @@ async def passed_through(
             if ask.stream:
                 passed = await pass_on_events(reply, out, ask.model, head, sink, attempt.line, keep=keep)
             else:
-                passed = await pass_on(reply, out, ask.model, head, sink, tries.room)
+                passed = await pass_on(reply, out, ask.model, head, sink, tries.room, attempt.length)
             attempt.tokens = passed.tokens
             attempt.pictures = 0 if ask.form is Form.CHAT else ask.count
             return passed

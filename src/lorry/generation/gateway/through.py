@@ -12,7 +12,6 @@ from lorry.generation.gateway.composing import Outgoing, renamed
 from lorry.generation.gateway.replies import (
     SMALL,
     Budget,
-    length_of,
     object_of,
     read_whole,
     require_object_begins,
@@ -42,7 +41,9 @@ class Passed:
     broken: bool = False
 
 
-async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Sink, room: Budget) -> Passed:
+async def pass_on(
+    reply: Reply, out: Outgoing, model: str, head: _Head, sink: Sink, room: Budget, length: int | None
+) -> Passed:
     """Pass on an answer that is one JSON object.
 
     A small one is read and checked first. Of a large one the beginning is checked; if it breaks off later, so
@@ -55,12 +56,12 @@ async def pass_on(reply: Reply, out: Outgoing, model: str, head: _Head, sink: Si
         head: Headers to answer with.
         sink: Where to.
         room: For what is on its way at once: the client upstream reads ahead of a caller that is slow.
+        length: Of its body, bytes; `None` where its head does not say it.
 
     Raises:
         AnswerUnusable: It is no result; nothing was sent.
         AnswerCut: It broke off; when `sink.begun`, in the middle.
     """
-    length = length_of(reply)
     if length is not None and length <= SMALL:
         return await _pass_small(await read_whole(reply, SMALL), model, head, sink)
     # Room is taken before anything of it is read: what waits for room should not be in memory.
@@ -108,7 +109,7 @@ async def _first(reply: Reply) -> bytes:
 _HEAD = 4096
 
 #: Bytes that an answer of unknown length is counted as, and seconds that one waits for room.
-_GUESS, _PATIENCE = 2 * 1024 * 1024, 1.0
+_GUESS, _PATIENCE = 2 * 1024 * 1024, 2.0
 
 
 async def pass_on_events(

@@ -41,7 +41,7 @@ from lorry.model.serving import Place, Policy
 _T = TypeVar("_T")
 
 #: Bytes of large answers that are on their way at once.
-PASSING_BYTES = 8 * 1024 * 1024
+PASSING_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(slots=True)

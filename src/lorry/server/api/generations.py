@@ -68,7 +68,7 @@ async def result(rooms: TheRooms, request: Request, caller: Generating, id: _Id)
             fix=f"Look at /api/generations/{row.id} until it is done.",
             evidence={"id": row.id, "state": str(row.state), "error": row.error},
         )
-    body, media = await rooms.gateway.keeper.rendered(row, server_of(rooms, request))
+    body, media = await rooms.gateway.keeper.sending.rendered(row, server_of(rooms, request))
     return Response(body, media_type=media)
 
 
@@ -96,7 +96,7 @@ async def picture(
 async def _told(rooms: Rooms, row: Generated, server: str) -> dict[str, Any]:
     told = status_of(row, server)
     if row.state is State.DONE:
-        body, media = await rooms.gateway.keeper.rendered(row, server)
+        body, media = await rooms.gateway.keeper.sending.rendered(row, server)
         told["result"] = msgspec.Raw(body) if media == "application/json" else body.decode()
     return told
 
