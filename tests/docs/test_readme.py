@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -11,17 +12,46 @@ import pytest
 
 from lorry.cli.engine_process import engine_process
 from lorry.cli.main import COMMANDS
+from tests.server.ground import Places, Says, Sent, picture, place, settings_of, trained
+from tests.server.running import running_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def examples(page: Path) -> list[str]:
+    """Give the Python examples of a page."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/serve.md"])
+def test_the_examples_of_clients_run(page: str, home: Path) -> None:
+    """What a page does with an unmodified client works, but for the port, against a gateway."""
+    settings = settings_of(home)
+    desk = trained("dispatch", kind="text-lora", trigger=None)
+    for name, model in (("tok", trained("tok")), ("dispatch", desk)):
+        asyncio.run(place(settings, name, model=model))
+    places = Places()
+    events = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
+
+    def answer(sent: Sent) -> Says:
+        stream = Says(200, events, {"content-type": "text/event-stream"})
+        return stream if sent.body.get("stream") else picture(sent)
+
+    places.answer = answer
+    found = [each for each in examples(ROOT / page) if "base_url" in each]
+    assert found
+    with running_gateway(settings, places) as url:
+        for code in found:
+            exec(code.replace("http://127.0.0.1:8700", url), {})  # noqa: S102 - our own page
+    assert places.sent
+
+
 def test_the_python_example_runs(tmp_path: Path) -> None:
     """The README's example, copied into a file, ships and generates against a running engine."""
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(code) == 1
+    [code] = [each for each in examples(ROOT / "README.md") if "asyncio.run" in each]
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    (tmp_path / "example.py").write_text(code[0])
+    (tmp_path / "example.py").write_text(code)
     home = tmp_path / "home"
     with engine_process(home, tmp_path / "engine.log"):
         done = subprocess.run(
