@@ -1,12 +1,14 @@
 """An upstream that answers after a while: `python slow_upstream.py PORT SECONDS FILE [FAULTS]`.
 
-With FAULTS, one request in so many is reset, stalls for good, or gets a burst of 500s.
+With FAULTS, one request in so many is reset or stalls for good, and every ten seconds all get 500 for half a
+second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 
@@ -24,13 +26,12 @@ async def main(port: int, seconds: float, content: bytes, faults: int) -> None:
                 await reader.readexactly(length)
                 count += 1
                 await asyncio.sleep(seconds)
-                kind = count // faults % 40 if faults and count % faults == 0 else -1
-                if kind in (1, 2):
-                    writer.transport.abort()  # a reset
-                    return
-                if kind == 3:
+                if faults and count % faults == 0:
+                    if count // faults % 4:
+                        writer.transport.abort()  # a reset
+                        return
                     await asyncio.sleep(3600)  # a stall
-                if faults and 20 <= count // faults % 200 < 22:  # a burst
+                if faults and time.monotonic() % 10 < 0.5:  # a burst
                     writer.write(b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}")
                     continue
                 writer.write(head)

@@ -57,7 +57,7 @@ def test_a_circuit_opens_only_for_a_while(story: list[tuple[Outcome, float]]) ->
 
 
 def test_failures_in_a_row_open_a_circuit_and_a_probe_decides() -> None:
-    """Three open it; one request is let through after the rest; its failure doubles the rest."""
+    """Five open it; one request is let through after the rest; its failure doubles the rest."""
     health = WELL
     for _ in range(FAILURES - 1):
         health = after(health, Outcome.FAILED, 0)

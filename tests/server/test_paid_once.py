@@ -226,3 +226,21 @@ async def test_a_safety_refusal_is_an_answer(home: Path) -> None:
         assert (got.status_code, got.json()["error"]["code"]) == (422, "safety_refused")
         assert len(here.places.sent) == 1
         assert here.rooms.healths.known == {}
+
+
+async def test_a_stream_is_kept_under_its_key_once_it_is_whole(home: Path) -> None:
+    """The same key gets the same events again; one that broke off is not kept, and its key is free."""
+    settings = settings_of(home)
+    await place(settings, "desk", model=trained("desk", kind="text-lora", trigger=None))
+    events = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    kind = {"content-type": "text/event-stream"}
+    body = {"model": "desk", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    async with gate(settings) as here:
+        here.places.answer = lambda _: Says(200, [events], kind, cut=True)
+        broken = await here.post("/v1/chat/completions", body, idempotency_key="k")
+        assert b"answer_lost" in broken.content
+        here.places.answer = lambda _: Says(200, [events, b"data: [DONE]\n\n"], kind)
+        first = await here.post("/v1/chat/completions", body, idempotency_key="k")
+        again = await here.post("/v1/chat/completions", body, idempotency_key="k")
+        assert first.content == again.content == events + b"data: [DONE]\n\n"
+        assert len(here.places.sent) == 2

@@ -76,6 +76,7 @@ class Keeper:
         self.storage = storage
         self.sending = Sending(storage.blobs, storage.addresses)
         self.running: dict[str, asyncio.Task[Generated]] = {}
+        self._keyed: dict[tuple[str | None, str | None], tuple[Generated, asyncio.Task[Generated]]] = {}
 
     def keeps(self, request: Request, ask: Ask) -> bool:
         """Say whether the result of a request is kept.
@@ -108,22 +109,41 @@ class Keeper:
             CallerLeft: Whoever asked has gone; a result that is under way is kept all the same.
         """
         row = self.row_of(request, ask)
-        if request.key is not None:
-            there = await self.storage.kept.begin(row, LEASE_SECONDS)
-            if there is not None:
-                await self._again(there, row, request, sink)
-                return
         if ask.stream:
             await self._streamed(row, request, ask, sink)
             return
-        task = asyncio.get_running_loop().create_task(self.carry_out(row, request, ask), name=row.id)
-        self.running[row.id] = task
-        task.add_done_callback(lambda done: self._ended(row.id, done))
+        task = self._task(row, request, ask)
         try:
             await self.sending.send(await asyncio.shield(task), request, sink)
         finally:
             if task.done():
                 self.sending.forget(row.id)
+
+    def _task(self, row: Generated, request: Request, ask: Ask) -> asyncio.Task[Generated]:
+        """Begin the work on a request, or find what works on its key already.
+
+        Raises:
+            KeyReused: The key belongs to another request that is being answered.
+        """
+        slot = (row.owner, row.key)
+        if row.key is not None and slot in self._keyed:
+            there, task = self._keyed[slot]
+            self.same(there, row)
+            return task
+        # A task of its own, from its very beginning: whoever asks may leave, the work goes on.
+        task = asyncio.get_running_loop().create_task(self._carried(row, request, ask), name=row.id)
+        self.running[row.id] = task
+        if row.key is not None:
+            self._keyed[slot] = (row, task)
+        task.add_done_callback(lambda done: self._ended(row, done))
+        return task
+
+    async def _carried(self, row: Generated, request: Request, ask: Ask) -> Generated:
+        if row.key is not None:
+            there = await self.storage.kept.begin(row, LEASE_SECONDS)
+            if there is not None:
+                return _standing(self.same(there, row))
+        return await self.carry_out(row, request, ask)
 
     def row_of(self, request: Request, ask: Ask, *, queued: bool = False) -> Generated:
         """Give the row of a request that begins now, or waits in the queue."""
@@ -246,6 +266,11 @@ class Keeper:
 
     async def _streamed(self, row: Generated, request: Request, ask: Ask, sink: Sink) -> None:
         """Pass words on as they come, and keep what was sent once it is whole."""
+        if row.key is not None:
+            there = await self._begun(row)
+            if there is not None:
+                await self.sending.send(_standing(self.same(there, row)), request, sink)
+                return
         whole = False
         try:
             passed = await passed_through(self._patience, request, ask, sink, keep=True)
@@ -259,19 +284,15 @@ class Keeper:
             answer = {"body": b"".join(passed.body).decode(), "media": "text/event-stream"}
             await self.storage.kept.end(row.id, State.DONE, self._now(), answer=answer)
 
-    async def _again(self, there: Generated, mine: Generated, request: Request, sink: Sink) -> None:
-        """Answer whoever comes back with the same key."""
-        self.same(there, mine)
-        if there.id in self.running:
-            there = await asyncio.shield(self.running[there.id])
-        if there.state is State.FAILED:
-            raise error_from(there.error or {})
-        if not there.state.ended and not there.queued:
-            raise StillRunning(
-                "The request with this idempotency key is still being answered.",
-                evidence={"request": there.id, "retry_after": 1},
-            )
-        await self.sending.send(there, request, sink)
+    async def _begun(self, row: Generated) -> Generated | None:
+        """Write a row; one whose caller leaves meanwhile is taken back, or its key would never be free."""
+        work = asyncio.ensure_future(self.storage.kept.begin(row, LEASE_SECONDS))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await work
+            await self.storage.kept.drop(row.id)
+            raise
 
     def same(self, there: Generated, mine: Generated) -> Generated:
         """Give the request that has a key already, if it asked for the same.
@@ -299,10 +320,11 @@ class Keeper:
         """Note that a request of the queue came to nothing."""
         await self._end(row, State.FAILED, error=error, written=True)
 
-    def _ended(self, row: str, task: asyncio.Task[Generated]) -> None:
-        self.running.pop(row, None)
+    def _ended(self, row: Generated, task: asyncio.Task[Generated]) -> None:
+        self.running.pop(row.id, None)
+        self._keyed.pop((row.owner, row.key), None)
         # Soon enough for those who wait for it; a caller that left first never takes it.
-        asyncio.get_running_loop().call_later(_FRESH_SECONDS, self.sending.forget, row)
+        asyncio.get_running_loop().call_later(_FRESH_SECONDS, self.sending.forget, row.id)
         if not task.cancelled():
             task.exception()  # told to whoever waits; when nobody does any more, to nobody
 
@@ -310,6 +332,23 @@ class Keeper:
         """Let what is under way end, for a while."""
         if self.running:
             await asyncio.wait(self.running.values(), timeout=seconds)
+
+
+def _standing(there: Generated) -> Generated:
+    """Give a request that was begun before, if it can be answered from what is known of it.
+
+    Raises:
+        StillRunning: Another process, or a stream, is still answering it.
+        LorryError: It failed for good.
+    """
+    if there.state is State.FAILED:
+        raise error_from(there.error or {})
+    if not there.state.ended and not there.queued:
+        raise StillRunning(
+            "The request with this idempotency key is still being answered.",
+            evidence={"request": there.id, "retry_after": 1},
+        )
+    return there
 
 
 def _between(began: float, ended: float | None) -> float | None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: Failures in a row that open a circuit.
-FAILURES = 3
+FAILURES = 5
 #: Seconds for which it opens first, and at most.
-FIRST_REST, LONGEST_REST = 5.0, 120.0
+FIRST_REST, LONGEST_REST = 1.0, 120.0
 #: Seconds for which a rate limit without a reset counts.
 LIMITED_REST = 10.0
 #: Seconds after which a probe counts as lost, and the next may go.
