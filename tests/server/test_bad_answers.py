@@ -116,7 +116,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error(home: Path, cut: bool
 async def test_an_endless_answer_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a size that no result has, nothing more is read."""
     monkeypatch.setattr("lorry.generation.gateway.replies.LARGEST", 1000)
-    monkeypatch.setattr("lorry.generation.gateway.replies.read_whole.__defaults__", (1000,))
+    monkeypatch.setattr("lorry.generation.gateway.replies.read_whole.__defaults__", (None, 1000))
     settings = settings_of(home)
     await place(settings, "tok")
     async with gate(settings) as here:

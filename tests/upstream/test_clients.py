@@ -100,6 +100,22 @@ async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str, live: b
 
 
 @pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_body_that_was_read_needs_no_end(name: str, live: bool) -> None:
+    """Who has read as many bytes as the head said may leave; the connection is used again."""
+
+    async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
+        writer.write(OK)
+        return True
+
+    async with serving(answer) as server, client_of(name) as client:
+        for _ in range(5):
+            async with client.post(server.url, {}, b"{}", live=live) as reply:
+                assert bytes(await reply.read() or b"") == b"{}"
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("name", CLIENTS)
 async def test_a_request_is_never_sent_twice(name: str) -> None:
     """A server that takes it and closes, on a new connection and on a used one, has seen it once."""
 

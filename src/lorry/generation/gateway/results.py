@@ -128,10 +128,11 @@ class Fetching:
         seed: int | None = None,
     ) -> Result:
         async def read(reply: Reply, out: Outgoing) -> Result:
-            size = length_of(reply) or _GUESS
+            length = length_of(reply)
+            size = length or _GUESS
             await self.budget.take(size)
             try:
-                result = understand(await read_whole(reply), ask)
+                result = understand(await read_whole(reply, length), ask)
             finally:
                 await self.budget.give_back(size)
             result.prompt, result.trigger_added = out.prompt, out.trigger_added

@@ -63,7 +63,7 @@ async def pass_on(
         AnswerCut: It broke off; when `sink.begun`, in the middle.
     """
     if length is not None and length <= SMALL:
-        return await _pass_small(await read_whole(reply, SMALL), model, head, sink)
+        return await _pass_small(await read_whole(reply, length), model, head, sink)
     # Room is taken before anything of it is read: what waits for room should not be in memory.
     taken = await room.take_within(length or _GUESS, _PATIENCE)
     try:
