@@ -25,8 +25,8 @@ async def read_whole(reply: Reply, length: int | None = None, most: int = LARGES
 
     Args:
         reply: The answer.
-        length: Bytes, as its head says; then nobody asks for more, which would be one more way to the thread of
-            the client and back. The connection is used again all the same (tests/upstream).
+        length: Bytes, as its head says. Then nobody asks for more, which would be one more way to the thread
+            of the client and back; the connection is used again all the same (tests/upstream).
         most: Bytes at most.
 
     Raises:
