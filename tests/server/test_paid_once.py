@@ -244,3 +244,21 @@ async def test_a_stream_is_kept_under_its_key_once_it_is_whole(home: Path) -> No
         again = await here.post("/v1/chat/completions", body, idempotency_key="k")
         assert first.content == again.content == events + b"data: [DONE]\n\n"
         assert len(here.places.sent) == 2
+
+
+async def test_what_was_drawn_is_kept_whatever_became_of_the_rest(home: Path) -> None:
+    """A refused picture does not lose the paid ones beside it; one whose answer was lost counts as paid."""
+    settings = settings_of(home)
+    base = "black-forest-labs/FLUX.2-dev"
+    await place(settings, "tok", "together-url", model=trained("tok", base=base))
+    async with gate(settings) as here:
+        fates: dict[int, Says | Exception] = {8: refusal(422, "nsfw_content", "NSFW"), 9: AnswerCut("reset")}
+        here.places.answer = lambda sent: fates.get(sent.body["seed"]) or picture(sent)
+        told = (await here.generate(n=4)).json()
+        assert [made["seed"] for made in told["pictures"]] == [7, 10]
+        assert [lost["error"]["code"] for lost in told["missing"]] == ["safety_refused", "answer_lost"]
+        assert told["cents"] == pytest.approx(3 * CENTS)
+        here.places.answer = lambda sent: (
+            refusal(429, "rate_limit") if sent.body["seed"] == 7 else AnswerCut("reset")
+        )
+        assert (await here.generate(n=2)).json()["error"]["code"] == "outcome_unknown"

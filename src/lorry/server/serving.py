@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
@@ -82,10 +83,10 @@ class Server(uvicorn.Server):
                 self.config.loaded_app = build_front(self._rooms)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except BaseException as error:
-            self.failed = error
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is told by who runs the server
+            self.failed = error  # `run_server` raises it, for its own sentence instead of a traceback
             await send({"type": "lifespan.startup.failed", "message": ""})
-            raise
+            return
         await send({"type": "lifespan.shutdown.complete"})
 
     failed: BaseException | None = None
@@ -93,7 +94,12 @@ class Server(uvicorn.Server):
 
 #: What uvicorn says of others: a broken request is told to whoever sent it, and an answer that is left
 #: unfinished is how one is broken off that the platform broke off. A scanner would fill the log with these.
-_OTHERS = ("Invalid HTTP request", "without completing response", "Unsupported upgrade")
+_OTHERS = (
+    "Invalid HTTP request",
+    "without completing response",
+    "Unsupported upgrade",
+    "startup failed",  # told by the error itself
+)
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:
@@ -153,7 +159,7 @@ def run_server(
     try:
         url = url_of(host, listener)
         server = Server(rooms, lambda opened: announce(url, opened))
-        with quiet_signals():
+        with quiet_signals(), contextlib.suppress(SystemExit):  # uvicorn's way out of a failed start
             server.run(sockets=[listener])
         if server.failed is not None:
             raise server.failed

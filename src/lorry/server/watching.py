@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from lorry.errors import LorryError
 from lorry.model.kept import LedgerRow
@@ -87,6 +87,3 @@ class Watch:
 def nanoseconds() -> int:
     """Give the time as traces count it, nanoseconds since 1970."""
     return time.time_ns()
-
-
-Attributes = dict[str, Any]

@@ -12,7 +12,7 @@ import msgspec
 
 from lorry.errors import AnswerUnusable, LorryError, OptionInvalid
 from lorry.generation.asking import Ask, Form
-from lorry.generation.gateway.attempts import Attempt, ask_place, refuses
+from lorry.generation.gateway.attempts import Attempt, ask_place, may_have_acted
 from lorry.generation.gateway.composing import Outgoing
 from lorry.generation.gateway.replies import Budget, length_of, object_of, read_whole, usage_of
 from lorry.generation.gateway.sink import Request
@@ -156,15 +156,17 @@ class Fetching:
         answers = await asyncio.gather(*map(one, seeds))
         failed = [answer for answer in answers if isinstance(answer, LorryError)]
         made = [answer for answer in answers if isinstance(answer, Result)]
-        if not made or any(map(refuses, failed)):
-            raise failed[0]
+        unknown = sum(map(may_have_acted, failed))
+        if not made:
+            # Where any of them may have been drawn, that is what decides: it may be owed.
+            raise max(failed, key=may_have_acted)
         result = Result(meta=made[0].meta, prompt=made[0].prompt, trigger_added=made[0].trigger_added)
         for seed, answer in zip(seeds, answers, strict=True):
             if isinstance(answer, LorryError):
                 result.missing.append({"seed": seed, "error": answer.as_dict()})
             else:
                 result.pictures += [replace(picture, seed=seed) for picture in answer.pictures[:1]]
-        attempt.cents *= len(result.pictures) / ask.count
+        attempt.cents *= (len(result.pictures) + unknown) / ask.count
         return result
 
     async def _by_jobs(self, ask: Ask, place: Place) -> Result:
