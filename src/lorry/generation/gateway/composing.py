@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from lorry.errors import BodyInvalid, OptionInvalid, TokenNotAllowed
+from lorry.errors import OptionInvalid, TokenNotAllowed
 from lorry.generation.asking import Ask, Form
 from lorry.generation.gateway.callers import Caller
 from lorry.generation.ports import Line, Shipment
@@ -74,7 +74,10 @@ def _pictures(ask: Ask, place: Place, line: Line, seed: int | None) -> Outgoing:
         if ask.steps is not None:
             fields["steps"] = ask.steps
     if ask.loras and ask.form is Form.IMAGES:
-        fields["image_loras"] = [*shipment.fields.get("image_loras", ()), *_named(ask)]
+        fields["image_loras"] = [
+            *shipment.fields.get("image_loras", ()),
+            *msgspec.json.decode(ask.raw["image_loras"]),
+        ]
     fields["response_format"] = "base64"
     return Outgoing(shipment.url, _ENCODER.encode(fields), str(shipment.fields["model"]), added, prompt)
 
@@ -117,13 +120,6 @@ def _passed_through(ask: Ask) -> dict[str, Any]:
     if ask.form is Form.GENERATE:
         return {}
     return {name: value for name, value in ask.raw.items() if name not in _OURS}
-
-
-def _named(ask: Ask) -> list[Any]:
-    try:
-        return msgspec.json.decode(ask.raw["image_loras"], type=list[Any])
-    except msgspec.DecodeError as error:
-        raise BodyInvalid("Image_loras: expected an array.", evidence={"problems": [str(error)]}) from error
 
 
 def _into_messages(fields: dict[str, Any], trigger: str | None) -> bool:

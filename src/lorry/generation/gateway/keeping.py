@@ -257,8 +257,8 @@ class Keeper:
             if written:
                 await self.storage.kept.drop(row.id)
             raise start
-        waiting = replace(row, state=State.WAITING, queued=True, worker=None, started_at=None)
-        waiting = replace(waiting, note={"starting": start.evidence})
+        note = {"starting": start.evidence}
+        waiting = replace(row, state=State.WAITING, queued=True, worker=None, started_at=None, note=note)
         if written:
             await self.storage.kept.drop(row.id)
         await self.storage.kept.begin(waiting)

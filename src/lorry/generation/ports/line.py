@@ -58,9 +58,6 @@ class Line(Protocol):
             url: What was asked.
         """
 
-    def unreadable(self, why: str) -> LorryError:
-        """Say that an answer is not what the API promises."""
-
     def not_sent(self, cause: Exception) -> LorryError:
         """Say that nobody answers there."""
 

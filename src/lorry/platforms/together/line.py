@@ -60,10 +60,6 @@ class TogetherLine:
         answer = httpx.Response(status, headers=plain, content=body, request=httpx.Request("POST", url))
         return self._faults().refusal(answer, self._doing(url))
 
-    def unreadable(self, why: str) -> LorryError:
-        """Say that an answer is not what the API promises."""
-        return self._faults().unreadable(why, "generate")
-
     def not_sent(self, cause: Exception) -> LorryError:
         """Say that nobody answers there."""
         said = str(cause)
