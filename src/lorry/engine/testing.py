@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorry.engine.app import Engine, build
@@ -24,7 +24,7 @@ from lorry.engine.pace import Pace
 from lorry.engine.renderers.flat import FlatRenderer
 from lorry.engine.renderers.port import Renderer
 from lorry.engine.server import AnnouncingServer, check_weights
-from lorry.engine.together.bases import LOCAL
+from lorry.engine.together.bases import LOCAL, Catalog
 from lorry.engine.together.identity import PROJECT_ID
 from lorry.engine.together.validation import Check
 from lorry.engine.works import open_works
@@ -77,6 +77,7 @@ def running_engine(
     clock: Clock | None = None,
     api_key: str | None = None,
     check: Check = check_weights,
+    catalog: Catalog | None = None,
 ) -> Iterator[RunningEngine]:
     """Run an engine for the length of a block; the same home again finds everything as it was.
 
@@ -90,6 +91,7 @@ def running_engine(
         clock: Its time; a `ManualClock` when omitted.
         api_key: The only key it takes; any when omitted.
         check: Validates uploaded files; the real check when omitted.
+        catalog: What it serves and on what; that of `hardware` when omitted.
 
     Yields:
         The engine, once it answers.
@@ -99,8 +101,12 @@ def running_engine(
     config = EngineConfig(home, api_key=api_key, pace=pace or Pace.at_once(), hardware=hardware, v1=v1)
     listener = bind("127.0.0.1", 0)
     try:
+        works = open_works(config, time)
         engine = build(
-            open_works(config, time), lambda: chosen, check, lambda folder: language or _flat(folder)
+            replace(works, catalog=catalog or works.catalog),
+            lambda: chosen,
+            check,
+            lambda folder: language or _flat(folder),
         )
         with _answering(engine, listener):
             yield RunningEngine(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, time)

@@ -7,6 +7,7 @@ LorryError
 │   ├── ModelNotFound         model_not_found
 │   ├── NameTaken             name_taken
 │   ├── NotReady              model_not_ready
+│   ├── NoReplicas            no_replicas            the model's route runs nothing of its own
 │   ├── OptionInvalid         option_invalid
 │   └── SettingInvalid        setting_invalid
 ├── WeightsRejected           weights_rejected       carries the whole report
@@ -66,6 +67,7 @@ LorryError
 │   ├── TokenNotAllowed       token_not_allowed
 │   ├── TokenRateLimited      token_rate_limited     retryable
 │   ├── SpendLimitReached     spend_limit_reached
+│   │   └── BudgetSpent           budget_spent           it does not fit into a budget that stops
 │   ├── KeyReused             idempotency_key_reused
 │   ├── StillRunning          request_in_progress    retryable
 │   ├── OutcomeUnknown        outcome_unknown        it may have been paid for; not sent again by itself
@@ -129,6 +131,7 @@ from lorry.errors.gateway import (
     BodyInvalid,
     BodyTooLarge,
     BodyTooSlow,
+    BudgetSpent,
     GatewayError,
     GenerationEnded,
     GenerationNotFound,
@@ -200,6 +203,7 @@ from lorry.errors.usage import (
     ModelNotFound,
     NameInvalid,
     NameTaken,
+    NoReplicas,
     NotReady,
     OptionInvalid,
     SettingInvalid,
@@ -218,6 +222,7 @@ __all__ = [
     "BodyInvalid",
     "BodyTooLarge",
     "BodyTooSlow",
+    "BudgetSpent",
     "Conflict",
     "ConversionError",
     "ConversionFailed",
@@ -252,6 +257,7 @@ __all__ = [
     "NameTaken",
     "NoCapacity",
     "NoConfiguration",
+    "NoReplicas",
     "NoRoute",
     "NoSuchPath",
     "NotReady",

@@ -73,6 +73,13 @@ class SpendLimitReached(GatewayError):
     default_fix = "Wait until the limit begins anew, or have it raised."
 
 
+class BudgetSpent(SpendLimitReached):
+    """What is asked for does not fit into a budget that stops."""
+
+    code = "budget_spent"
+    default_fix = "Wait until the budget begins anew, or raise it: `lorry budget SCOPE --day DOLLARS`."
+
+
 class KeyReused(GatewayError):
     """The idempotency key belongs to another request."""
 

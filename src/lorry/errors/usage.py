@@ -58,3 +58,10 @@ class SettingInvalid(UsageError):
 
     code = "setting_invalid"
     default_fix = "Correct the setting; `docs/reference/settings.md` lists them all."
+
+
+class NoReplicas(UsageError):
+    """The model is on a route that runs nothing of its own."""
+
+    code = "no_replicas"
+    default_fix = "`lorry show NAME` says where it is; what runs nothing bills nothing by the hour."

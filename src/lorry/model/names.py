@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from lorry.errors import NameInvalid
 
@@ -36,3 +37,42 @@ def provider_name(model: str, digest: str) -> str:
         digest: SHA-256 of its files, hex.
     """
     return f"lorry-{model}-{digest[:8]}"
+
+
+#: How an expiry stands at the end of a name at a platform: `-until-202611301530`, minutes, UTC.
+_UNTIL = re.compile(r"(?P<name>.+)-until-(?P<until>\d{12})")
+_MINUTE = "%Y%m%d%H%M"
+
+#: What every name begins with that Lorry gives to something at a platform.
+OURS = "lorry-"
+
+
+def stamped(name: str, until: datetime) -> str:
+    """Give a name that says until when its thing may run; the minute that has begun still counts.
+
+    Args:
+        name: Bare name of something that bills.
+        until: When its lease ends, aware.
+    """
+    whole = until.astimezone(UTC)
+    if whole.second or whole.microsecond:
+        whole += timedelta(minutes=1)
+    return f"{name}-until-{whole:{_MINUTE}}"
+
+
+def unstamped(name: str) -> tuple[str, datetime | None]:
+    """Split a name that may say until when its thing may run.
+
+    Args:
+        name: Bare name of something at a platform.
+
+    Returns:
+        The name without that, and the time, UTC; `None` where it says none.
+    """
+    found = _UNTIL.fullmatch(name)
+    if found is None:
+        return name, None
+    try:
+        return found["name"], datetime.strptime(found["until"], _MINUTE).replace(tzinfo=UTC)
+    except ValueError:  # twelve digits that are no time
+        return name, None

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from lorry.errors import OptionInvalid
+from lorry.model.hours import parse_hours
 from lorry.model.placement import Placement, TrainedModel
 
 #: Routes in the order in which they are asked: own replicas, which bill whether they are asked or not, then
@@ -26,6 +27,11 @@ ROUTE_ORDER = (
 #: What a request does to a model that is asleep: say so and go on in the background; wait here as long as
 #: the caller does; ask another place while it starts; or refuse.
 ACCEPT, HOLD, FALLBACK, REFUSE = ASLEEP = ("accept", "hold", "fallback", "refuse")
+
+
+#: Least time that something may be idle before it is stopped: a request may take ten minutes, and until it
+#: has ended nobody but the gateway that sent it knows of it.
+LEAST_IDLE_MINUTES = 10
 
 
 class Scope(StrEnum):
@@ -53,6 +59,12 @@ class Policy:
         resend_cents: What sending a request again may cost when nobody knows whether it was carried out; 0
             for never.
         at_once: Requests from the queue that are carried out at once; `None` leaves it to the server.
+        idle_minutes: Minutes that its own replicas run on after they were last used; `None` as the keeper
+            does for all.
+        hours: Hours in which they are kept running: `mon-fri 08:00-18:00 Europe/Berlin`.
+        in_flight: Requests at once that one replica shall answer; `None` leaves their number alone.
+        most_replicas: Replicas that run at most; `None` as it was shipped.
+        spare: Replicas beyond those that the requests call for.
     """
 
     owner: str | None = None
@@ -65,10 +77,16 @@ class Policy:
     asleep: str = ACCEPT
     resend_cents: float = 0.0
     at_once: int | None = None
+    idle_minutes: float | None = None
+    hours: tuple[str, ...] = ()
+    in_flight: float | None = None
+    most_replicas: int | None = None
+    spare: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Give the policy as JSON values."""
-        return {**asdict(self), "also": list(self.also), "order": list(self.order)}
+        lists = {name: list(getattr(self, name)) for name in ("also", "order", "hours")}
+        return {**asdict(self), **lists}
 
 
 DEFAULT_POLICY = Policy()
@@ -82,7 +100,7 @@ def policy_from(values: Mapping[str, Any]) -> Policy:
     """
     known = {each.name for each in fields(Policy)}
     taken = {name: value for name, value in values.items() if name in known}
-    taken.update((name, tuple(taken[name])) for name in ("also", "order") if name in taken)
+    taken.update((name, tuple(taken[name])) for name in ("also", "order", "hours") if name in taken)
     return Policy(**taken)
 
 
@@ -125,6 +143,24 @@ def _problems(name: str, policy: Policy) -> Iterator[str]:
             yield f"{name_} is {value:g}, it must be 0 or more"
     if policy.at_once is not None and policy.at_once < 1:
         yield f"at-once is {policy.at_once}, it must be 1 or more"
+    yield from _keeping_problems(policy)
+
+
+def _keeping_problems(policy: Policy) -> Iterator[str]:
+    idle = policy.idle_minutes
+    if idle is not None and not (math.isfinite(idle) and idle >= LEAST_IDLE_MINUTES):
+        yield f"idle is {idle:g}, it must be {LEAST_IDLE_MINUTES} minutes or more"
+    for text in policy.hours:
+        try:
+            parse_hours(text)
+        except ValueError as error:
+            yield str(error)
+    if policy.in_flight is not None and not (math.isfinite(policy.in_flight) and policy.in_flight > 0):
+        yield f"in-flight is {policy.in_flight:g}, it must be above 0"
+    if policy.most_replicas is not None and policy.most_replicas < 1:
+        yield f"most-replicas is {policy.most_replicas}, it must be 1 or more"
+    if policy.spare < 0:
+        yield f"spare is {policy.spare}, it must be 0 or more"
 
 
 @dataclass(frozen=True, slots=True)

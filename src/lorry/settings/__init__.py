@@ -40,6 +40,9 @@ TOGETHER_URL = "https://api.together.ai"
 
 RENDERERS = ("onnx", "diffusers")
 
+#: Least minutes of a lease: a request may take ten, and is written down when it has ended.
+LEAST_LEASE_MINUTES = 10
+
 #: Which results the gateway stores.
 KEEPS = ("paid", "all")
 
@@ -79,6 +82,12 @@ class Settings:
         keep_days: Days after which `lorry serve` forgets a stored result.
         body_limit: Size of a request's body that `lorry serve` takes at most, MiB.
         answer_seconds: Seconds that a platform may take for the whole of an answer to `lorry serve`.
+        keeper: Whether `lorry serve` runs the keeper, which stops what bills and is not used: `true` or
+            `false`, where `lorry keeper` runs beside it.
+        keeper_seconds: Seconds between two passes of the keeper.
+        lease_minutes: Minutes that something that bills runs on after it was last used, where a model's
+            policy says nothing; 10 or more.
+        grace_minutes: Minutes for which it is left alone after it first answers.
     """
 
     home: Path
@@ -103,6 +112,10 @@ class Settings:
     keep_days: float = 30.0
     body_limit: float = 8.0
     answer_seconds: float = 600.0
+    keeper: bool = True
+    keeper_seconds: float = 60.0
+    lease_minutes: float = 60.0
+    grace_minutes: float = 10.0
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -230,6 +243,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     key = secret(take("together_key"), "key", problems)
     together = api_root(take("together_url", TOGETHER_URL), problems)
     truths = {name: truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
+    truths["keeper"] = truth(take("keeper", True), problems)
     return {
         "home": take("home")[1],
         "engine_url": http_address(take("engine_url"), problems),
@@ -245,6 +259,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "together_per_second": above_zero(take("together_per_second", 10.0), float, problems),
         "database_url": database(take("database_url"), problems),
         **_gateway(take, problems),
+        **_keeper(take, problems),
         **truths,
     }
 
@@ -259,4 +274,17 @@ def _gateway(take: Callable[..., tuple[str, Any]], problems: list[str]) -> dict[
         "keep_days": above_zero(take("keep_days", 30.0), float, problems),
         "body_limit": above_zero(take("body_limit", 8.0), float, problems),
         "answer_seconds": above_zero(take("answer_seconds", 600.0), float, problems),
+    }
+
+
+def _keeper(take: Callable[..., tuple[str, Any]], problems: list[str]) -> dict[str, Any]:
+    """Accept what the keeper is told."""
+    label, lease = take("lease_minutes", 60.0)
+    minutes = above_zero((label, lease), float, problems)
+    if minutes is not None and minutes < LEAST_LEASE_MINUTES:
+        problems.append(f"{label} is {lease!r}; it must be {LEAST_LEASE_MINUTES} or more.")
+    return {
+        "keeper_seconds": above_zero(take("keeper_seconds", 60.0), float, problems),
+        "lease_minutes": minutes,
+        "grace_minutes": above_zero(take("grace_minutes", 10.0), float, problems),
     }

@@ -29,6 +29,7 @@ from lorry.store.ledger import StoredLedger
 from lorry.store.migrations import HEAD, REVISIONS, upgrade
 from lorry.store.records import StoredRecords
 from lorry.store.shipped import STORE_FILE
+from lorry.store.spending import StoredBooks
 from lorry.store.webhooks import StoredHooks
 
 #: Names the lock under which one process at a time brings the tables of a Postgres database up to date.
@@ -49,6 +50,7 @@ class Store(StoredRecords, StoredJournal, StoredIntents, StoredAccess):
         self.hooks = StoredHooks(database)
         self.outages = StoredOutages(database)
         self.starts = StoredStarts(database)
+        self.books = StoredBooks(self)
 
 
 @asynccontextmanager

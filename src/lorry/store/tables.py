@@ -215,3 +215,48 @@ WEBHOOKS = Table(
     Column("said", Text, nullable=False),
     Index(None, "state", "due"),
 )
+
+#: Until when things that bill may run.
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("object", String(120), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(160), nullable=False),
+    Column("parent", String(120), nullable=False),
+    Column("rehearsal", Boolean, nullable=False),
+    Column("model", String(40)),
+    Column("until", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("used_at", String(40)),
+    Column("ready_at", String(40)),
+    Column("changed_at", String(40)),
+)
+
+#: What ran from when to when, at which price.
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("object", String(120), primary_key=True),
+    Column("begun_at", String(40), primary_key=True),
+    Column("ended_at", String(40)),
+    Column("name", String(160), nullable=False),
+    Column("model", String(40)),
+    Column("route", String(40)),
+    Column("rehearsal", Boolean, nullable=False),
+    Column("hardware", String(120), nullable=False),
+    Column("cents_per_hour", Double),
+    Column("replicas", Integer, nullable=False),
+    Index(None, "ended_at"),
+)
+
+#: What may be spent.
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    Column("scope", String(100), primary_key=True),
+    Column("day_cents", Double),
+    Column("month_cents", Double),
+    Column("at_limit", String(20), nullable=False),
+    Column("warn_at", Double, nullable=False),
+)

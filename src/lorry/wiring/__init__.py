@@ -22,6 +22,8 @@ from lorry.settings import ENGINE_PORT, Settings
 if TYPE_CHECKING:
     from lorry.delivery import Deliveries
     from lorry.generation import Generations
+    from lorry.platforms.together import Limits
+    from lorry.platforms.together.fleet import TogetherFleet
     from lorry.store import Store
     from lorry.weights.origins.access import Access
 
@@ -53,14 +55,17 @@ class House:
         settings: What they are built from.
         listen: Called with each event as it is written.
         around: Wraps the journal; tests use it to end a process at a chosen entry.
+        clock: Gives the time, UTC.
     """
 
     settings: Settings
     listen: Callable[[Event], None] | None = None
     around: Callable[[Journal], Journal] | None = None
+    clock: Callable[[], datetime] = now
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: Store | None = None
     _platforms: dict[str, Platform] = field(default_factory=dict)
+    _fleets: dict[str, TogetherFleet] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _deliveries: Deliveries | None = None
 
@@ -122,7 +127,7 @@ class House:
         async with self._opening:
             if address not in self._platforms:
                 from lorry.errors import EngineNotRunning, KeyMissing, Unreachable
-                from lorry.platforms.together import Limits, connect
+                from lorry.platforms.together import connect
 
                 key = (settings.engine_key or ANY_KEY) if embedded else settings.together_key
                 if key is None:
@@ -133,11 +138,7 @@ class House:
                     project=None if embedded else settings.together_project,
                     unreachable=EngineNotRunning if embedded else Unreachable,
                     uploads=settings.home / "uploads",
-                    limits=Limits(
-                        settings.together_at_once,
-                        settings.together_per_second,
-                        burst=max(1, round(2 * settings.together_per_second)),
-                    ),
+                    limits=self._limits(),
                 )
                 self._platforms[address] = await self._stack.enter_async_context(connection)
         return self._platforms[address]
@@ -167,6 +168,43 @@ class House:
                 unreachable=EngineNotRunning,
             )
         return HubPublisher(settings.hub_url, settings.hub_token, xet=True, unreachable=Unreachable)
+
+    async def fleets(self) -> tuple[TogetherFleet, ...]:
+        """Connect to everything that bills: on Together where its key is set, on an engine that runs."""
+        from lorry.engine.discovery import running
+
+        found = []
+        if self.settings.together_key is not None:
+            found.append(await self._fleet(embedded=False))
+        if self.settings.engine_url is not None or running(self.settings.home) is not None:
+            found.append(await self._fleet(embedded=True))
+        return tuple(found)
+
+    async def _fleet(self, *, embedded: bool) -> TogetherFleet:
+        from lorry.errors import EngineNotRunning, Unreachable
+        from lorry.platforms.together import connect_fleet
+
+        settings = self.settings
+        address = engine_address(settings) if embedded else settings.together_url
+        if address not in self._fleets:
+            connection = connect_fleet(
+                address,
+                (settings.engine_key or ANY_KEY) if embedded else str(settings.together_key),
+                self.clock,
+                project=None if embedded else settings.together_project,
+                unreachable=EngineNotRunning if embedded else Unreachable,
+                limits=self._limits(),
+                rehearsal=embedded,
+            )
+            self._fleets[address] = await self._stack.enter_async_context(connection)
+        return self._fleets[address]
+
+    def _limits(self) -> Limits:
+        from lorry.platforms.together import Limits
+
+        settings = self.settings
+        burst = max(1, round(2 * settings.together_per_second))
+        return Limits(settings.together_at_once, settings.together_per_second, burst=burst)
 
     async def deliveries(self) -> Deliveries:
         """Open the durable runtime of this home."""

@@ -10,6 +10,7 @@ from lorry.delivery.ports import Configuration, HostedBase
 from lorry.delivery.run import Run
 from lorry.errors import BaseNotServed, NotThere
 from lorry.model.forecast import Price
+from lorry.model.names import unstamped
 from lorry.weights.bases.families import family
 
 #: Longest label of a name: what a DNS label takes.
@@ -22,8 +23,11 @@ def mark(run: Run) -> str:
 
 
 def bare(name: str) -> str:
-    """Give the last part of a qualified name (`slug/endpoint/deployment`, Together API dossier 2.7)."""
-    return name.rsplit("/", 1)[-1]
+    """Give the last part of a qualified name (`slug/endpoint/deployment`, Together API dossier 2.7).
+
+    Without the expiry that the keeper may have written into it.
+    """
+    return unstamped(name.rsplit("/", 1)[-1])[0]
 
 
 def shared_name(base: str) -> str:

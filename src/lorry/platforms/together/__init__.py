@@ -6,13 +6,18 @@ engine nothing of it (design: two independent readings of one API, held together
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lorry.delivery.ports import Platform
 from lorry.errors import Unreachable
 from lorry.platforms.together.turns import Limits
+
+if TYPE_CHECKING:
+    from lorry.platforms.together.fleet import TogetherFleet
 
 #: Bytes of one part of an upload (Together API dossier 2.3).
 PART_SIZE = 20 * 1024 * 1024
@@ -81,4 +86,40 @@ async def connect(
         )
 
 
-__all__ = ["PART_SIZE", "Limits", "connect"]
+@asynccontextmanager
+async def connect_fleet(
+    base_url: str,
+    api_key: str,
+    now: Callable[[], datetime],
+    *,
+    project: str | None = None,
+    unreachable: type[Unreachable] = Unreachable,
+    timeout: float = 60,  # noqa: ASYNC109 - the limit of each request, not of this call
+    limits: Limits | None = None,
+    rehearsal: bool = False,
+) -> AsyncIterator[TogetherFleet]:
+    """Connect to everything that bills on an account.
+
+    Args:
+        base_url: Root of the API, without `/v1`.
+        api_key: The key.
+        now: Gives the time, UTC.
+        project: Id of the project; the platform is asked whose key it is when `None`.
+        unreachable: Which error says that nobody answers there.
+        timeout: Seconds that a request may take.
+        limits: As for `connect`.
+        rehearsal: Whether the embedded engine plays the platform.
+    """
+    from lorry.platforms.together.connection import open_connection
+    from lorry.platforms.together.deployments import TogetherDeployments
+    from lorry.platforms.together.fleet import TogetherFleet
+
+    asked = limits or Limits()
+    opened = open_connection(
+        base_url, api_key, project=project, unreachable=unreachable, timeout=timeout, limits=asked
+    )
+    async with opened as connection:
+        yield TogetherFleet(connection, TogetherDeployments(connection), now, rehearsal=rehearsal)
+
+
+__all__ = ["PART_SIZE", "Limits", "connect", "connect_fleet"]

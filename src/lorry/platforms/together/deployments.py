@@ -83,6 +83,18 @@ class TogetherDeployments:
                 update_mask="autoscaling,inactiveTimeout",
             )
 
+    async def scale(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
+        """Change how many replicas run, and nothing else; a stopped deployment starts."""
+        project = await self._at.project()
+        with self._at.faults.translated(f"scale the deployment {deployment}"):
+            await self._at.client.endpoints.deployments.update(
+                deployment,
+                project_id=project,
+                endpoint_id=endpoint,
+                autoscaling=_autoscaling(scaling),
+                update_mask="autoscaling",
+            )
+
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
         """Read one deployment's present state; `None` when it is not there."""
         present = await self._retrieve(endpoint, deployment)

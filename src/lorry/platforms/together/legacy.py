@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from lorry.delivery.ports import Import, ImportState, LegacyEndpoint, LegacyHardware, LegacyState
 from lorry.errors import NotThere
+from lorry.model.names import unstamped
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.outcomes import job_error
 
@@ -99,7 +100,7 @@ class TogetherLegacy:
         answer = await self._get("/v1/endpoints", doing, {"type": "dedicated", "mine": "true"})
 
         def read() -> LegacyEndpoint | None:
-            named = [row for row in answer["data"] if row.get("display_name") == label]
+            named = [row for row in answer["data"] if _label(row) == label]
             return _endpoint(named[0]) if named else None
 
         return self._at.read(doing, read)
@@ -171,12 +172,17 @@ def _hardware(row: Row) -> LegacyHardware:
     return LegacyHardware(str(row["id"]), cents, status in ("available", None))
 
 
+def _label(row: Row) -> str:
+    """Give the name that we gave it, without the expiry that the keeper may have written into it."""
+    return unstamped(str(row.get("display_name") or ""))[0]
+
+
 def _endpoint(row: Row) -> LegacyEndpoint:
     said = str(row["state"])
     return LegacyEndpoint(
         id=str(row["id"]),
         name=str(row["name"]),
-        label=str(row.get("display_name") or ""),
+        label=_label(row),
         model=str(row["model"]),
         state=_ENDPOINTS.get(said, LegacyState.STARTING),
         said=said,

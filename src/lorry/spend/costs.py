@@ -1,0 +1,262 @@
+"""What was spent on what: from what ran and from what was asked, by model, owner, route or day. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lorry.model.billing import Run
+
+#: By what costs can be told.
+BY = ("model", "owner", "route", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What requests of one model cost on one route in one day.
+
+    Attributes:
+        day: ISO date, UTC.
+        model: The model that answered, or that was asked for where none did.
+        owner: Whose it is.
+        route: By which route.
+        rehearsal: Whether the embedded engine played the platform, so that nothing is owed.
+        requests: How many there were.
+        minutes: Minutes of the day in which there was at least one.
+        cents: What they cost by the request, US cents.
+    """
+
+    day: str
+    model: str
+    owner: str | None
+    route: str
+    rehearsal: bool
+    requests: int
+    minutes: int
+    cents: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something cost in a period.
+
+    Attributes:
+        key: What: a model, an owner, a route or a day.
+        hours_cents: For replicas, by the hour, US cents.
+        requests_cents: For requests.
+        running_cents: What it costs an hour now.
+        minutes: Replica minutes billed.
+        idle_minutes: Those in which nothing was asked.
+        requests: Requests.
+        month_cents: What the month would come to, as the period went.
+        untold: Whether some of what ran has no published price.
+    """
+
+    key: str
+    hours_cents: float = 0.0
+    requests_cents: float = 0.0
+    running_cents: float = 0.0
+    minutes: float = 0.0
+    idle_minutes: float = 0.0
+    requests: float = 0.0
+    month_cents: float = 0.0
+    untold: bool = False
+
+    @property
+    def cents(self) -> float:
+        """All of it."""
+        return self.hours_cents + self.requests_cents
+
+    @property
+    def idle_share(self) -> float:
+        """Share of the billed minutes in which nothing was asked."""
+        return self.idle_minutes / self.minutes if self.minutes else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        numbers = {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+        return {**numbers, "cents": round(self.cents, 4), "idle_share": round(self.idle_share, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Costs of a period.
+
+    Attributes:
+        since: Its beginning, UTC.
+        until: Its end.
+        by: What each row is.
+        rows: The costs, the dearest first; days in order.
+        total: All together.
+        rehearsed_cents: What rehearsals would have cost; nobody owes it, and nothing else counts it.
+    """
+
+    since: datetime
+    until: datetime
+    by: str
+    rows: tuple[Cost, ...]
+    total: Cost
+    rehearsed_cents: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "by": self.by,
+            "rows": [row.as_dict() for row in self.rows],
+            "total": self.total.as_dict(),
+            "rehearsed_cents": round(self.rehearsed_cents, 4),
+        }
+
+
+def report(
+    runs: Sequence[Run],
+    bought: Sequence[Bought],
+    owners: Mapping[str, str | None],
+    sharing: Mapping[str, Sequence[str]],
+    since: datetime,
+    until: datetime,
+    by: str = "model",
+    *,
+    rehearsal: bool = False,
+) -> Report:
+    """Put the costs of a period together.
+
+    Args:
+        runs: What ran.
+        bought: What was asked.
+        owners: Whose each model is.
+        sharing: Models that something serves that several share, by its id.
+        since: Beginning of the period, UTC.
+        until: Its end.
+        by: One of `BY`.
+        rehearsal: Whether rehearsals are what is told of.
+    """
+    parts: dict[str, list[Cost]] = defaultdict(list)
+    asked = {(each.day, each.model): each for each in bought}
+    other = 0.0
+    for run in runs:
+        if run.rehearsal != rehearsal:
+            other += run.cents(since, until)
+            continue
+        for key, part in _of_run(run, bought, asked, owners, sharing, since, until, by):
+            parts[key].append(part)
+    for each in bought:
+        if each.rehearsal != rehearsal:
+            other += each.cents
+        else:
+            key = _key(by, each.model, each.owner, each.route, each.day)
+            parts[key].append(Cost(key, requests_cents=each.cents, requests=each.requests))
+    scale = _month(until) / max((until - since).total_seconds(), 60.0)
+    rows = [_projected(_sum(key, found), scale) for key, found in parts.items()]
+    rows.sort(key=(lambda row: row.key) if by == "day" else lambda row: (-row.cents, row.key))
+    total = _projected(_sum("total", rows), scale)
+    return Report(since, until, by, tuple(rows), total, 0.0 if rehearsal else other)
+
+
+def _of_run(
+    run: Run,
+    bought: Sequence[Bought],
+    asked: Mapping[tuple[str, str], Bought],
+    owners: Mapping[str, str | None],
+    sharing: Mapping[str, Sequence[str]],
+    since: datetime,
+    until: datetime,
+    by: str,
+) -> Iterable[tuple[str, Cost]]:
+    """Split a run into what it costs each key: by day, and among those that share it by their requests."""
+    members = [run.model] if run.model else list(sharing.get(run.object, ())) or [f"{run.name} (shared)"]
+    whole = run.minutes(since, until) * run.replicas
+    parts = list(_days(run, since, until)) if by == "day" else [("", since, until)]
+    spread = sum(run.minutes(begin, end) for _, begin, end in parts) * run.replicas
+    for day, begin, end in parts:
+        billed = run.minutes(begin, end) * run.replicas
+        if not billed:
+            continue
+        minutes = billed * whole / spread  # a minute over midnight is one minute, not two
+        weights = _weights(members, bought)
+        for member in members:
+            share = minutes * weights[member]
+            used = _used(run, member, asked, begin, end)
+            key = _key(by, member, owners.get(member), run.route or "unknown", day)
+            yield (
+                key,
+                Cost(
+                    key,
+                    hours_cents=share * (run.cents_per_hour or 0.0) / 60,
+                    running_cents=_running(run, until, end) * weights[member],
+                    minutes=share,
+                    idle_minutes=max(0.0, share - used),
+                    untold=run.cents_per_hour is None,
+                ),
+            )
+
+
+def _running(run: Run, until: datetime, end: datetime) -> float:
+    on = run.ended_at is None and end == until
+    return run.replicas * (run.cents_per_hour or 0.0) if on else 0.0
+
+
+def _weights(members: Sequence[str], bought: Sequence[Bought]) -> dict[str, float]:
+    counts = {member: sum(each.requests for each in bought if each.model == member) for member in members}
+    total = sum(counts.values())
+    even = 1 / len(members)
+    return {member: counts[member] / total if total else even for member in members}
+
+
+def _used(
+    run: Run, member: str, asked: Mapping[tuple[str, str], Bought], begin: datetime, end: datetime
+) -> float:
+    """Count the minutes in which a model was asked, at most those that the run had on each day."""
+    used = 0.0
+    for day, first, last in _days(run, begin, end):
+        found = asked.get((day, member))
+        if found is not None:
+            used += min(found.minutes, run.minutes(first, last) * run.replicas)
+    return used
+
+
+def _days(run: Run, since: datetime, until: datetime) -> Iterable[tuple[str, datetime, datetime]]:
+    """Cut a run at midnight, UTC."""
+    begin = max(run.begun_at, since)
+    end = until if run.ended_at is None else min(run.ended_at, until)
+    while begin < end:
+        midnight = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        last = min(midnight + timedelta(days=1), end)
+        yield midnight.date().isoformat(), begin, last
+        begin = last
+
+
+def _key(by: str, model: str, owner: str | None, route: str, day: str) -> str:
+    keys: dict[str, Callable[[], str]] = {
+        "model": lambda: model,
+        "owner": lambda: owner or "(no owner)",
+        "route": lambda: route,
+        "day": lambda: day,
+    }
+    return keys[by]()
+
+
+_ADDED = ("hours_cents", "requests_cents", "running_cents", "minutes", "idle_minutes", "requests")
+
+
+def _sum(key: str, parts: Sequence[Cost]) -> Cost:
+    sums: dict[str, float] = {name: sum(getattr(part, name) for part in parts) for name in _ADDED}
+    return Cost(key, month_cents=0.0, untold=any(part.untold for part in parts), **sums)
+
+
+def _projected(cost: Cost, scale: float) -> Cost:
+    return replace(cost, month_cents=cost.cents * scale)
+
+
+def _month(moment: datetime) -> float:
+    """Give the length of the month that a moment is in, seconds."""
+    begin = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return ((begin + timedelta(days=32)).replace(day=1) - begin).total_seconds()
