@@ -26,8 +26,9 @@ from lorry.generation.routing.health import (
     after,
     begun,
 )
-from lorry.generation.routing.prices import UNKNOWN, picture_cents
+from lorry.generation.routing.prices import picture_cents
 from lorry.generation.routing.sizes import EMBEDDED, TOGETHER, Sizes
+from lorry.model.prices import UNKNOWN_PICTURE
 from lorry.model.serving import (
     ASLEEP,
     DEFAULT_POLICY,
@@ -170,7 +171,7 @@ def test_pictures_are_priced_by_megapixel_and_steps() -> None:
     assert picture_cents("together-url", flux, 1000, 1000, 14, 2) == pytest.approx(3.08)
     assert picture_cents("together-url", flux, 1000, 1000, 56, 1) == pytest.approx(3.08)
     assert picture_cents("together-merged", flux, 1000, 1000, 56, 1) == 0
-    assert picture_cents("together-url", "x/y", 1000, 1000, None, 1) == UNKNOWN.cents_per_megapixel
+    assert picture_cents("together-url", "x/y", 1000, 1000, None, 1) == UNKNOWN_PICTURE.cents_per_megapixel
 
 
 REQUESTS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=30)

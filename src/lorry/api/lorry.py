@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lorry.api.spending import SpendVerbs
 from lorry.api.verbs import DeliveryVerbs
 from lorry.delivery.ports import Journal, Platform
 from lorry.errors import ModelNotFound
@@ -27,7 +28,7 @@ from lorry.wiring import House
 _LOOK_SECONDS = 0.3
 
 
-class Lorry(DeliveryVerbs):
+class Lorry(DeliveryVerbs, SpendVerbs):
     """Ship trained models, generate with them, and remove them again.
 
     Use it as an asynchronous context manager.

@@ -241,6 +241,7 @@ class Beginnings:
         # Says that nobody answers, or that a key is wrong, before anything is made anywhere.
         plan = plan_of(place.route, seen.model.kind)
         price = await plan.begin(self._run_of(seen.model, place, wish))
+        await self._require_budget(seen.model, wish, price)
         await require_agreement(price, agree)
         name = seen.model.name
         await self._runtime.discard(f"ship:{name}:", f"retire:{name}:")
@@ -252,6 +253,12 @@ class Beginnings:
         placed = self._placed(seen.model, placement, wish, **changes, **asked)
         await self._world.records.save_model(seen.model, placed)
         return seen
+
+    async def _require_budget(self, model: TrainedModel, wish: Wish, price: Price | None) -> None:
+        """Go on only if an hour of what is made fits into the budgets; a rehearsal costs nobody anything."""
+        owed = price is not None and price.per == "replica-hour" and not wish.rehearsal
+        if owed and wish.route != "local" and self._world.allow is not None and price is not None:
+            await self._world.allow(model, (price.cents or 0.0) * wish.options.min_replicas)
 
     def _due(self, wish: Wish) -> str | None:
         minutes = wish.options.deadline

@@ -43,6 +43,11 @@ class Free:
         """Note nothing."""
 
 
+#: Called with a model and the price of what is about to be made for it, US cents an hour; raises BudgetSpent
+#: where that does not fit into a budget.
+Allow = Callable[[TrainedModel, float], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything that a delivery works with; `files` lets few at once read and send whole files."""
@@ -57,6 +62,7 @@ class World:
     listen: Callable[[Event], None]
     hold: Hold = field(default_factory=lambda: Free())
     files: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+    allow: Allow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lorry.delivery.place import Places
 from lorry.delivery.policy import Policy
 from lorry.delivery.ports import Claims, Intents, Journal, Now, Records
 from lorry.delivery.refusing import Agree, nothing_to_cancel
-from lorry.delivery.run import World
+from lorry.delivery.run import Allow, World
 from lorry.delivery.workflow import Workflows
 from lorry.errors import DeliveryError, LorryError, error_from
 from lorry.journal import step_note
@@ -48,6 +48,7 @@ class Deliveries:
         policy: How long to wait and how often to try.
         listen: Hears every event as it happens; must not raise or block.
         database: Address of the Postgres database of the durable runtime; SQLite in the home when `None`.
+        allow: Refuses what does not fit into a budget; everything fits when `None`.
 
     Raises:
         HomeBusy: On entering, when this process has other deliveries open.
@@ -67,12 +68,13 @@ class Deliveries:
         policy: Policy | None = None,
         listen: Callable[[Event], None] | None = None,
         database: str | None = None,
+        allow: Allow | None = None,
     ) -> None:
         chosen = policy or Policy()
         self.custody = Custody(claims, home, chosen.lease, chosen.beat, lambda name: self._hands.drop(name))
         files = asyncio.Semaphore(chosen.files_at_once)
         self.world = World(
-            home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody, files
+            home, records, journal, intents, places, now, chosen, listen or _deaf, self.custody, files, allow
         )
         workflows = Workflows(self.world)
         bodies = {"ship": workflows.ship, "retire": workflows.retire}

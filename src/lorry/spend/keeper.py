@@ -122,7 +122,7 @@ class Keeper:
         """Make one pass.
 
         Args:
-            act: Whether to do what is decided, or only to say it.
+            act: Whether to do what is decided, or only to say it; what ran is noted either way.
         """
         now = self._now()
         problems: list[str] = []
@@ -206,6 +206,8 @@ class _Fleet:
         rules = rules_for(known.shipped, placed, known.standings, self._defaults)
         decision = decide(Known(thing, lease, seen.load, used), rules, self._now)
         if not self._act:
+            if known.books is not None and thing.ours:
+                await self._meter(thing)
             return Done(thing, models, decision)
         try:
             async with self._room:
@@ -280,7 +282,7 @@ class _Fleet:
 
     async def close_gone(self, listed: set[str], missing: set[str]) -> None:
         """End the runs and leases of what is not there any more, unless its kind could not be listed."""
-        if not self._act or self._known.books is None:
+        if self._known.books is None:
             return
         for object_, run in self._known.runs.items():
             lease = self._known.leases.get(object_)
@@ -312,7 +314,7 @@ class _Fleet:
         except NotThere:
             changes = ()
         if changes and changes[-1][1] > 0:
-            if self._now >= lease.until:
+            if self._act and self._now >= lease.until:
                 await self._fleet.stop(thing)
             return
         whose = self._known.shipped.whose(thing)

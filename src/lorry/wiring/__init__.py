@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lorry.delivery.place import Place
 from lorry.delivery.ports import Journal, Platform, Publisher
 from lorry.model.events import Event
-from lorry.model.placement import Placement
+from lorry.model.placement import Placement, TrainedModel
 from lorry.settings import ENGINE_PORT, Settings
 
 if TYPE_CHECKING:
@@ -224,9 +224,27 @@ class House:
                 now=now,
                 listen=self.listen,
                 database=self.settings.database_url,
+                allow=self._allow,
             )
             self._deliveries = await self._stack.enter_async_context(opened)
         return self._deliveries
+
+    async def _allow(self, model: TrainedModel, cents: float) -> None:
+        """Refuse what does not fit into a budget.
+
+        Raises:
+            BudgetSpent: It does not.
+        """
+        from lorry.model.budget import holding, require_room, standings
+
+        store = await self.store()
+        budgets = await store.books.budgets()
+        if not budgets:
+            return
+        now = self.clock()
+        found = standings(budgets, await store.books.spent(now), now)
+        owner = (await store.policy(model.name)).owner
+        require_room(holding(found, model.name, owner), cents, f"An hour of {model.name}")
 
     async def platform_of(self, placement: Placement) -> Platform:
         """Connect to the platform of a placement."""

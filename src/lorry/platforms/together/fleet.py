@@ -17,14 +17,15 @@ from typing import Any
 from together import omit
 from together.types import Endpoint, EndpointDeploymentSummary
 from together.types.beta import Deployment
-from together.types.endpoints import InferenceInstanceType
 
 from lorry.delivery.ports import Deployments, Scaling
 from lorry.errors import AccessDenied, NotThere, PlatformError
 from lorry.model.billing import Billed, BilledKind
 from lorry.model.names import stamped, unstamped
+from lorry.model.prices import HardwarePrice, TokenPrice
 from lorry.platforms.together.connection import Connection
 from lorry.platforms.together.fields import bare_name, text
+from lorry.platforms.together.price_list import hardware_prices, token_prices
 from lorry.spend.ports import Listing
 
 #: Rows of a page: the most that Together gives (dossier 2.0), so that a thousand endpoints are two calls.
@@ -139,23 +140,17 @@ class TogetherFleet:
         """Read prices by the hour, by name of hardware; the last known ones while nobody tells new ones."""
         now = self._now()
         if self._priced_at is None or now - self._priced_at >= _PRICES:
-            rows: builtins.list[InferenceInstanceType] = []
             try:
-                with self._at.faults.translated("list the hardware with its prices"):
-                    rows = (await self._at.client.endpoints.hardware.list()).data or []
+                rows = await hardware_prices(self._at)
             except PlatformError:
                 return self._prices
-            self._prices = {
-                row.name: float(row.price_cents_per_hour)
-                for row in rows
-                if row.name and row.price_cents_per_hour is not None
-            }
+            self._prices = {row.name: row.cents_per_hour for row in rows if row.cents_per_hour is not None}
             self._priced_at = now
         return self._prices
 
-    async def prices(self) -> Mapping[str, float]:
-        """Give the prices by the hour, US cents, by name of hardware."""
-        return await self._hardware()
+    async def price_list(self) -> tuple[tuple[HardwarePrice, ...], tuple[TokenPrice, ...]]:
+        """Give what the platform says now of its prices."""
+        return await hardware_prices(self._at), await token_prices(self._at)
 
     async def _containers(self) -> builtins.list[Billed]:
         doing = "list the containers"
