@@ -11,6 +11,7 @@ from typing import Any
 
 from lorry.errors import BodyTooLarge, BodyTooSlow
 from lorry.generation.gateway.sink import CallerLeft, Headers
+from lorry.server.protocol import written_whole
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -118,6 +119,8 @@ class AsgiSink:
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send an answer at once."""
         self.begun, self.status = True, status
+        if len(body) <= _BUFFERED and written_whole(self._send, status, headers, body):
+            return
         length = (b"content-length", str(len(body)).encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         last = {"type": "http.response.body", "body": body}

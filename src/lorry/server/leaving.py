@@ -19,6 +19,7 @@ class Leaving:
     def __init__(self) -> None:
         self._waiting: dict[_Watched, float] = {}
         self._sweep: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def watched(self, receive: Receive) -> _Watched:
         """Give what calls a block off, with `CallerLeft`, when its caller goes away.
@@ -30,7 +31,10 @@ class Leaving:
 
     def enter(self, watched: _Watched) -> None:
         """Begin to wait with a block."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # a server has one, and to ask for it costs each request
+            loop = self._loop = asyncio.get_running_loop()
+        watched.work = asyncio.current_task(loop)
         self._waiting[watched] = loop.time()
         if self._sweep is None:
             self._sweep = loop.call_later(LISTEN_AFTER, self._listen)
@@ -50,16 +54,15 @@ class Leaving:
 
 
 class _Watched:
-    __slots__ = ("_gone", "_leaving", "_listening", "_receive", "_work")
+    __slots__ = ("_gone", "_leaving", "_listening", "_receive", "work")
 
     def __init__(self, leaving: Leaving, receive: Receive) -> None:
         self._leaving, self._receive = leaving, receive
         self._gone = False
         self._listening: asyncio.Task[None] | None = None
-        self._work: asyncio.Task[object] | None = None
+        self.work: asyncio.Task[object] | None = None
 
     def __enter__(self) -> None:
-        self._work = asyncio.current_task()
         self._leaving.enter(self)
 
     def __exit__(
@@ -68,8 +71,8 @@ class _Watched:
         self._leaving.leave(self)
         if self._listening is not None:
             self._listening.cancel()
-        if self._gone and isinstance(error, asyncio.CancelledError) and self._work is not None:
-            self._work.uncancel()
+        if self._gone and isinstance(error, asyncio.CancelledError) and self.work is not None:
+            self.work.uncancel()
             raise CallerLeft from None
 
     def listen(self) -> None:
@@ -80,5 +83,5 @@ class _Watched:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._gone = True
-        if self._work is not None:
-            self._work.cancel()
+        if self.work is not None:
+            self.work.cancel()

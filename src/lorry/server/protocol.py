@@ -8,9 +8,9 @@ the parser refuses by itself (llhttp).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 #: Seconds in which the head of a request has to be there, and the most bytes of it.
 HEAD_SECONDS = 10.0
@@ -83,3 +83,43 @@ async def sweep(connections: Collection[object]) -> None:
         for connection in list(connections):
             if isinstance(connection, GuardedProtocol):
                 connection.close_if_slow(loop.time())
+
+
+def written_whole(send: object, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Write a small answer in one piece, where a connection of uvicorn's is ready for it.
+
+    uvicorn takes head and body one after the other, and looks at each header with two regular expressions:
+    an eighth of all the time that a small request takes. What it would do besides is done here too.
+
+    Args:
+        send: What the answer would be sent by.
+        status: HTTP status.
+        headers: All but the length.
+        body: The whole body.
+
+    Returns:
+        Whether it was written; `send` has to be used when it was not.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or not _ready(cycle):
+        return False
+    parts: list[bytes] = []
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    head = b"".join(parts)
+    if head.count(b"\n") * 4 != len(parts):  # a header with a line break in it would be another header
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.transport.write(b"%scontent-length: %d\r\n%s\r\n%s" % (STATUS_LINE[status], len(body), head, body))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
+
+
+def _ready(cycle: RequestResponseCycle) -> bool:
+    """Say whether nothing was answered yet, the connection stays, takes more, and wants the body."""
+    begun = cycle.response_started or cycle.disconnected
+    return not begun and cycle.keep_alive and not cycle.flow.write_paused and cycle.scope["method"] != "HEAD"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
 
-from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import Cause, PyreqwestError
+from pyreqwest.http import Url
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -17,6 +18,8 @@ from lorry.generation.ports import AnswerCut, NotSent
 _CONNECT_SECONDS = 5.0
 #: Seconds for which an idle connection is kept: less than servers usually do, so none is closed under us.
 _IDLE_SECONDS = 50.0
+#: Answers that may be large, on connections that are kept, at once.
+_LARGE_AT_ONCE = 32
 
 
 class QuickUpstream:
@@ -28,51 +31,84 @@ class QuickUpstream:
     """
 
     def __init__(self, seconds: float, *, proxies: bool = False) -> None:
-        builder = (
-            ClientBuilder()
-            .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
-            .timeout(timedelta(seconds=seconds))
-            .pool_idle_timeout(timedelta(seconds=_IDLE_SECONDS))
-            .follow_redirects(False)
-            .referer(False)
-            .gzip(False)
-            .brotli(False)
-            .zstd(False)
-            .deflate(False)
-            .user_agent("lorry")
-        )
-        self._client: Client = (builder if proxies else builder.no_proxy()).build()
+        self._urls: dict[str, Url] = {}
+        self._client = _client(seconds, proxies=proxies).build()
+        # A connection that a large answer came by reads ahead as much when it is used again, whether anybody
+        # takes it or not: 1.5 MB for each of 200 requests. So few of them are used at once; beyond those
+        # each has a new one, which is quickly made without TLS.
+        self._open = 0
+        self._fresh = _client(seconds, proxies=proxies).pool_max_idle_per_host(0).build()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:
         """Send a request once."""
-        request = self._client.post(url).headers(headers).body_bytes(body)
+        known = self._urls.get(url)
+        if known is None:
+            known = self._urls[url] = Url(url)  # parsed once: there are few addresses
+        fresh = live and self._open >= _LARGE_AT_ONCE and known.scheme == "http"
+        client = self._fresh if fresh else self._client
+        request = client.post(known).headers(headers).body_bytes(body)
         if live:  # by default the head, and each event of a stream, is held back until 64 kB have come
             request = request.streamed_read_buffer_limit(0)
-        return _Call(request.build_streamed())
+        return _Call(request.build_streamed(), self if live and not fresh else None)
+
+    def opened(self, count: int) -> None:
+        """Count a large answer on a connection that is kept, or its end."""
+        self._open += count
 
     async def close(self) -> None:
         """Close its connections."""
         await self._client.close()
+        await self._fresh.close()
+
+
+def _client(seconds: float, *, proxies: bool) -> ClientBuilder:
+    builder = (
+        ClientBuilder()
+        .connect_timeout(timedelta(seconds=_CONNECT_SECONDS))
+        .timeout(timedelta(seconds=seconds))
+        .pool_idle_timeout(timedelta(seconds=_IDLE_SECONDS))
+        .follow_redirects(False)
+        .referer(False)
+        .gzip(False)
+        .brotli(False)
+        .zstd(False)
+        .deflate(False)
+        .user_agent("lorry")
+    )
+    return builder if proxies else builder.no_proxy()
 
 
 class _Call:
     """One request; a class of its own, since a generator costs as much as the rest of it."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_counted", "_request")
 
-    def __init__(self, request: StreamRequest) -> None:
-        self._request = request
+    def __init__(self, request: StreamRequest, counted: QuickUpstream | None) -> None:
+        self._request, self._counted = request, counted
 
     async def __aenter__(self) -> _Reply:
+        if self._counted is not None:
+            self._counted.opened(1)
         try:
             return _Reply(await self._request.__aenter__())
-        except PyreqwestError as error:
-            raise (NotSent if _unsent(error) else AnswerCut)(_told(error)) from error
+        except BaseException as error:
+            self._end()
+            if isinstance(error, PyreqwestError):
+                raise (NotSent if _unsent(error) else AnswerCut)(_told(error)) from error
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._request.__aexit__(kind, error, trace)
+        try:
+            await self._request.__aexit__(kind, error, trace)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if self._counted is not None:
+            self._counted.opened(-1)
+            self._counted = None
 
 
 class _Reply:
