@@ -8,9 +8,11 @@ from lorry.model.billing import Lease
 from lorry.model.budget import Budget, Standing, require_sound_budget, standings
 from lorry.model.names import parse_name
 from lorry.model.prices import HARDWARE, HardwarePrice, TokenPrice
+from lorry.spend.advising import advise
 from lorry.spend.costs import BY, Report, report
 from lorry.spend.keeper import Passed
 from lorry.spend.matching import shipped
+from lorry.spend.replay import Ground
 from lorry.spend.running import Agree, Changed, Running
 from lorry.spend.traffic import Traffic
 from lorry.wiring import House
@@ -164,6 +166,19 @@ class SpendVerbs:
         """
         now = self._house.clock()
         return await (await self._house.store()).books.asked(now - timedelta(days=days), now)
+
+    async def advice(self, days: float, ground: Ground, wait_share: float) -> list[str]:
+        """Say for each model what would be cheaper, each in a sentence with the numbers behind it.
+
+        Args:
+            days: How far back the ledger is read.
+            ground: What is assumed of replicas whose price nobody tells.
+            wait_share: Share of requests that may wait for a start.
+        """
+        store = await self._house.store()
+        known = shipped(*await store.books.shipped())
+        bases = {model.name: model.base for model in await store.models()}
+        return advise(known.placements, bases, await self.traffic(days), ground, wait_share)
 
     async def _running(self) -> Running:
         house = self._house

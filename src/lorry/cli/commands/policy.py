@@ -29,10 +29,15 @@ def policy(
     asleep: str | None = None,
     resend_cents: float | None = None,
     at_once: int | None = None,
+    idle_minutes: float | None = None,
+    hours: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None,
+    in_flight: float | None = None,
+    most_replicas: int | None = None,
+    spare: int | None = None,
     reset: Annotated[bool, Parameter(negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
-    """Show or change a model's policy at the gateway: whose it is, how it is routed, what requests may cost.
+    """Show or change a model's policy: whose it is, how it is routed, what it may cost, how long it idles.
 
     Args:
         name: The model's name.
@@ -49,6 +54,12 @@ def policy(
         asleep: What a request does when its place sleeps: accept, hold, fallback or refuse.
         resend_cents: What sending a request again may cost when nobody knows whether it was carried out.
         at_once: Requests of the queue that are carried out at once.
+        idle_minutes: Minutes that what it runs on goes on after it was last used; 10 or more.
+        hours: Hours in which it is kept running, such as "mon-fri 08:00-18:00 Europe/Berlin"; may be given
+            several times. "daily 00:00-24:00" is always.
+        in_flight: Requests at once that one replica shall answer: their number follows that.
+        most_replicas: Replicas that run at most.
+        spare: Replicas beyond those that the requests call for.
         reset: Begin from the defaults again.
     """
     changes: dict[str, Any] = {
@@ -64,6 +75,11 @@ def policy(
             ("asleep", asleep),
             ("resend_cents", resend_cents),
             ("at_once", at_once),
+            ("idle_minutes", idle_minutes),
+            ("hours", hours),
+            ("in_flight", in_flight),
+            ("most_replicas", most_replicas),
+            ("spare", spare),
         )
         if value is not None
     }
@@ -91,6 +107,14 @@ async def _changed(name: str, changes: dict[str, Any], common: Common, *, reset:
         await house.close()
 
 
+def _replicas(found: Policy) -> str:
+    if found.in_flight is None:
+        return "as it was shipped"
+    most = f", {found.most_replicas} at most" if found.most_replicas else ""
+    spare = f", {found.spare} to spare" if found.spare else ""
+    return f"one for each {found.in_flight:g} requests at once{most}{spare}"
+
+
 def _lines(found: Policy) -> list[str]:
     def cents(value: float | None) -> str:
         return "no limit" if value is None else f"{value:g} cents"
@@ -106,6 +130,9 @@ def _lines(found: Policy) -> list[str]:
             ("a day", cents(found.day_cents)),
             ("asleep", found.asleep),
             ("sent again", "never" if not found.resend_cents else f"for up to {found.resend_cents:g} cents"),
+            ("idle", f"{found.idle_minutes:g} minutes" if found.idle_minutes else "as the keeper does"),
+            ("hours", ", ".join(found.hours) or "none"),
+            ("replicas", _replicas(found)),
             ("queue", f"{found.at_once} at once" if found.at_once else "as the server does"),
         ]
     )
