@@ -9,7 +9,7 @@ from lorry.model.budget import Budget, Standing, require_sound_budget, standings
 from lorry.model.names import parse_name
 from lorry.model.prices import HARDWARE, HardwarePrice, TokenPrice
 from lorry.spend.advising import advise
-from lorry.spend.costs import BY, Report, report
+from lorry.spend.costs import BY, Report, costs_of
 from lorry.spend.keeper import Passed
 from lorry.spend.matching import shipped
 from lorry.spend.replay import Ground
@@ -73,11 +73,8 @@ class SpendVerbs:
         now = house.clock()
         begin = since or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         end = min(until or now, now)
-        known = shipped(*await books.shipped())
-        owners = {each.model: known.policy(each.model).owner for each in known.placements}
-        sharing = {key: tuple(each.model for each in found) for (_, key), found in known.by_object.items()}
-        runs, bought = await books.runs(begin, end), await books.bought(begin, end)
-        return report(runs, bought, owners, sharing, begin, end, by, rehearsal=rehearsals), passed
+        found = await costs_of(books, begin, end, by, rehearsal=rehearsals)
+        return found, passed
 
     async def keep(self, *, act: bool = True) -> Passed:
         """Make one pass of the keeper over everything that bills.

@@ -73,6 +73,13 @@ class Meters:
         self.places = gauge("lorry_places", "Places and accounts that are not well, by circuit.", "circuit")
         self.models = gauge("lorry_models", "Models by the state of their placement.", "state")
         self.starts = gauge("lorry_starts_under_way", "Places that were asleep and are starting.")
+        self.running_cents = gauge(
+            "lorry_running_cents_per_hour", "What runs by the hour, US cents an hour.", "rehearsal"
+        )
+        self.leases = gauge("lorry_leases", "Things that bill by the hour and have a lease.", "rehearsal")
+        self.budget_left = gauge(
+            "lorry_budget_left_cents", "What is left of a budget, US cents.", "scope", "period"
+        )
         self.deliveries = gauge("lorry_delivery_steps", "Steps of deliveries by outcome.", "step", "outcome")
         self.step_seconds = gauge(
             "lorry_delivery_step_seconds", "Time that steps of deliveries took, in all.", "step"

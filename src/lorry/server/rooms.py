@@ -14,8 +14,11 @@ from lorry.generation.gateway.queue import Queue
 from lorry.generation.gateway.rendering import Addresses
 from lorry.generation.gateway.waking import Waker
 from lorry.generation.ports import Blobs, Kept
+from lorry.model.budget import Budget
 from lorry.model.serving import Policy, Token
 from lorry.server.watching import Watch
+from lorry.spend.costs import Money
+from lorry.spend.ports import Books
 
 
 class Access(Protocol):
@@ -34,6 +37,16 @@ class Access(Protocol):
         """Revoke a token; say whether it was valid."""
 
 
+class Purse(Books, Money, Protocol):
+    """Leases, budgets, and what was spent."""
+
+    async def set_budget(self, budget: Budget) -> None:
+        """Write a budget."""
+
+    async def forget_budget(self, scope: str) -> None:
+        """Forget a budget."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything that a request may need.
@@ -48,6 +61,7 @@ class Rooms:
         healths: Which places answer.
         waker: Starts places.
         access: Changes policies and tokens.
+        money: Leases, budgets, and what was spent.
         watch: Counts.
         refresh: Reads the directory again now.
         ready: Says why the server can't answer yet; empty when it can.
@@ -69,6 +83,7 @@ class Rooms:
     healths: Healths
     waker: Waker
     access: Access
+    money: Purse
     watch: Watch
     refresh: Callable[[], Awaitable[object]]
     ready: Callable[[], Awaitable[str]]

@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from lorry.model.billing import Run
+from lorry.model.placement import Placement, TrainedModel
+from lorry.model.serving import Policy
+from lorry.spend.matching import shipped
 
 #: By what costs can be told.
 BY = ("model", "owner", "route", "day")
@@ -51,7 +54,7 @@ class Cost:
         minutes: Replica minutes billed.
         idle_minutes: Those in which nothing was asked.
         requests: Requests.
-        month_cents: What the month would come to, as the period went.
+        month_cents: What the month comes to, if what runs runs on and requests go on as they came.
         untold: Whether some of what ran has no published price.
     """
 
@@ -154,10 +157,10 @@ def report(
         else:
             key = _key(by, each.model, each.owner, each.route, each.day)
             parts[key].append(Cost(key, requests_cents=each.cents, requests=each.requests))
-    scale = _month(until) / max((until - since).total_seconds(), 60.0)
-    rows = [_projected(_sum(key, found), scale) for key, found in parts.items()]
+    ahead = _ahead(since, until)
+    rows = [_projected(_sum(key, found), *ahead) for key, found in parts.items()]
     rows.sort(key=(lambda row: row.key) if by == "day" else lambda row: (-row.cents, row.key))
-    total = _projected(_sum("total", rows), scale)
+    total = _projected(_sum("total", rows), *ahead)
     return Report(since, until, by, tuple(rows), total, 0.0 if rehearsal else other)
 
 
@@ -252,11 +255,56 @@ def _sum(key: str, parts: Sequence[Cost]) -> Cost:
     return Cost(key, month_cents=0.0, untold=any(part.untold for part in parts), **sums)
 
 
-def _projected(cost: Cost, scale: float) -> Cost:
-    return replace(cost, month_cents=cost.cents * scale)
+def _projected(cost: Cost, whole: float, left: float, share: float) -> Cost:
+    """Say what the month comes to: what was spent, scaled to a month, or with what is still to come of it.
+
+    What runs now runs on until then, and requests go on as they came.
+    """
+    to_come = cost.running_cents * left + cost.requests_cents * share
+    return replace(cost, month_cents=cost.cents * whole + to_come)
 
 
-def _month(moment: datetime) -> float:
-    """Give the length of the month that a moment is in, seconds."""
-    begin = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return ((begin + timedelta(days=32)).replace(day=1) - begin).total_seconds()
+def _ahead(since: datetime, until: datetime) -> tuple[float, float, float]:
+    """Give by what is spent counts, the hours that are left of the month, and what of requests is to come.
+
+    A period that begins with its month is what was spent of it. Any other is scaled to the length of a month.
+    """
+    first = until.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (first + timedelta(days=32)).replace(day=1)
+    period = max((until - since).total_seconds(), 60.0)
+    if since != first:
+        return (end - first).total_seconds() / period, 0.0, 0.0
+    left = (end - until).total_seconds()
+    return 1.0, left / 3600, left / period
+
+
+class Money(Protocol):
+    """What costs are put together from."""
+
+    async def runs(self, since: datetime, until: datetime) -> tuple[Run, ...]:
+        """Read what ran within a period."""
+
+    async def bought(self, since: datetime, until: datetime) -> tuple[Bought, ...]:
+        """Sum requests and what they cost, by day, model, owner and route."""
+
+    async def shipped(self) -> tuple[tuple[TrainedModel, ...], tuple[Placement, ...], Mapping[str, Policy]]:
+        """Read models, placements, and the policies that were set."""
+
+
+async def costs_of(
+    books: Money, since: datetime, until: datetime, by: str = "model", *, rehearsal: bool = False
+) -> Report:
+    """Read and put together the costs of a period.
+
+    Args:
+        books: Where from.
+        since: Beginning of the period, UTC.
+        until: Its end.
+        by: One of `BY`.
+        rehearsal: Whether rehearsals are what is told of.
+    """
+    known = shipped(*await books.shipped())
+    owners = {each.model: known.policy(each.model).owner for each in known.placements}
+    sharing = {key: tuple(each.model for each in found) for (_, key), found in known.by_object.items()}
+    runs, bought = await books.runs(since, until), await books.bought(since, until)
+    return report(runs, bought, owners, sharing, since, until, by, rehearsal=rehearsal)

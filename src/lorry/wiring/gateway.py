@@ -30,6 +30,7 @@ from lorry.generation.gateway.webhooks import Teller
 from lorry.generation.gateway.writing import LedgerWriter
 from lorry.generation.ports import Blobs, Line, Upstream
 from lorry.generation.service import Draws
+from lorry.model.budget import standings
 from lorry.model.serving import Place
 from lorry.server.meters import Meters
 from lorry.server.rooms import Rooms
@@ -37,6 +38,7 @@ from lorry.server.watching import Tracer, Watch
 from lorry.settings import Settings
 from lorry.store import Store
 from lorry.wiring import ANY_KEY, House, engine_address, now
+from lorry.wiring.beside import keeper_beside
 from lorry.wiring.measuring import Measuring
 
 #: Seconds between two looks whether models, policies or tokens changed.
@@ -102,6 +104,7 @@ async def open_rooms(
     tracer: Tracer | None = None,
     clock: Callable[[], float] = time.monotonic,
     present: Callable[[], datetime] = now,
+    keeper: bool = False,
 ) -> AsyncIterator[Rooms]:
     """Open everything that the server works with, and run its loops.
 
@@ -111,13 +114,16 @@ async def open_rooms(
         tracer: Traces requests; none when `None`.
         clock: Seconds that only grow.
         present: Gives the time, UTC.
+        keeper: Whether a keeper runs beside it.
     """
     async with AsyncExitStack() as stack:
-        house = House(settings)
+        house = House(settings, clock=present)
         stack.push_async_callback(house.close)
         store = await house.store()
         opened = _Gatehouse(settings, house, store, clock, present)
         rooms = await opened.open(stack, upstream, tracer)
+        if keeper:
+            await stack.enter_async_context(keeper_beside(settings.home))
         yield rooms
 
 
@@ -146,13 +152,15 @@ class _Gatehouse:
         watch = Watch(Meters(), tracer)
         lines = Lines(settings)
         tries = Tries(directory, healths, spending, ledger, lines, client, watch, self._clock, self._present)
-        waker = self._waker(directory)
+        waker = self._waker(directory, spending)
         addresses = Addresses(await asyncio.to_thread(_secret, settings))
         patience = Patience(tries, waker)
         keeper = self._keeper(patience, client, addresses)
         queue = Queue(store.kept, keeper, tries, self._present, public_url=settings.public_url or "")
         teller = Teller(store.hooks, self._post, addresses, lambda: self._present().timestamp())
-        measuring = Measuring(store, watch.meters, directory, healths, waker, ledger, self._clock)
+        measuring = Measuring(
+            store, watch.meters, directory, healths, waker, ledger, self._clock, self._present
+        )
 
         await directory.refresh()
         await healths.load()
@@ -162,10 +170,7 @@ class _Gatehouse:
         stack.push_async_callback(ledger.close)
         queue.start()
         teller.start()
-        loops = [
-            asyncio.create_task(self._keep_up(directory, healths, lines), name="directory"),
-            asyncio.create_task(self._keep_account(spending, keeper.storage.blobs), name="account"),
-        ]
+        loops = self._loops(directory, healths, lines, spending, keeper)
         stack.push_async_callback(_stop, loops)
         stack.push_async_callback(teller.close)
         stack.push_async_callback(waker.close)
@@ -182,6 +187,7 @@ class _Gatehouse:
             healths=healths,
             waker=waker,
             access=store,
+            money=store.books,
             watch=watch,
             refresh=directory.refresh,
             ready=self._ready,
@@ -194,7 +200,22 @@ class _Gatehouse:
             version=version("lorry"),
         )
 
-    def _waker(self, directory: LiveDirectory) -> Waker:
+    def _loops(
+        self,
+        directory: LiveDirectory,
+        healths: Healths,
+        lines: Lines,
+        spending: Spending,
+        keeper: Keeper,
+    ) -> list[asyncio.Task[None]]:
+        kept_up = self._keep_up(directory, healths, lines)
+        account = self._keep_account(spending, keeper.storage.blobs)
+        return [
+            asyncio.create_task(kept_up, name="directory"),
+            asyncio.create_task(account, name="account"),
+        ]
+
+    def _waker(self, directory: LiveDirectory, spending: Spending) -> Waker:
         from lorry.platforms.waking import PlatformSleeper
 
         sleeper = PlatformSleeper(lambda place: self._house.platform_of(place.placement))
@@ -202,7 +223,12 @@ class _Gatehouse:
         def policy(place: Place) -> str:
             return directory.now.policy(place.key).asleep
 
-        return Waker(sleeper, self._store.starts, self._clock, refuses=policy)
+        def require(place: Place) -> None:
+            if not place.embedded:
+                owner = directory.now.policy(place.key).owner
+                spending.budgets.require(place.key, owner, 0.0, f"Starting {place.key}")
+
+        return Waker(sleeper, self._store.starts, self._clock, refuses=policy, require=require)
 
     def _keeper(self, patience: Patience, client: Upstream, addresses: Addresses) -> Keeper:
         async def painter(place: Place) -> Draws:
@@ -235,8 +261,12 @@ class _Gatehouse:
         return ""
 
     async def _learn_spent(self, spending: Spending) -> None:
-        month = self._present().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        now = self._present()
+        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         spending.begin(await self._store.ledger.spent(month))
+        budgets = await self._store.books.budgets()
+        spent = await self._store.books.spent(now) if budgets else {}
+        spending.budgets.read(standings(budgets, spent, now))
 
     async def _keep_up(self, directory: LiveDirectory, healths: Healths, lines: Lines) -> None:
         while True:

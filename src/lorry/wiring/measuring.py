@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 from lorry.errors import LorryError
 from lorry.generation.gateway.directory import LiveDirectory
@@ -11,6 +12,7 @@ from lorry.generation.gateway.healths import Healths
 from lorry.generation.gateway.waking import Waker
 from lorry.generation.gateway.writing import LedgerWriter
 from lorry.generation.routing.health import Circuit
+from lorry.model.budget import standings
 from lorry.model.kept import State
 from lorry.model.placement import PlacementState
 from lorry.server.meters import Meters
@@ -28,6 +30,7 @@ class Measuring:
         waker: What is starting.
         ledger: Writes the ledger.
         clock: Seconds that only grow.
+        present: Gives the time, UTC.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class Measuring:
         waker: Waker,
         ledger: LedgerWriter,
         clock: Callable[[], float],
+        present: Callable[[], datetime],
     ) -> None:
         self._store, self._meters, self._directory = store, meters, directory
         self._healths, self._waker, self._ledger, self._clock = healths, waker, ledger, clock
+        self._present = present
 
     async def measure(self) -> None:
         """Read everything; what the database refuses stays as it was."""
@@ -59,6 +64,7 @@ class Measuring:
         try:
             waiting = await self._store.kept.counts()
             steps = await self._store.step_totals()
+            await self._money()
         except LorryError:
             return
         for stage in (State.WAITING, State.RUNNING):
@@ -67,3 +73,19 @@ class Measuring:
             meters.deliveries.labels(step, outcome).set(count)
             if outcome == "done":
                 meters.step_seconds.labels(step).set(seconds)
+
+    async def _money(self) -> None:
+        """Read what runs by the hour and how the budgets stand, as of the keeper's last look."""
+        books, meters = self._store.books, self._meters
+        runs, leases, now = await books.open_runs(), await books.leases(), self._present()
+        for rehearsal in (False, True):
+            label = str(rehearsal).lower()
+            cents = sum(
+                run.replicas * (run.cents_per_hour or 0.0) for run in runs if run.rehearsal == rehearsal
+            )
+            meters.running_cents.labels(label).set(cents)
+            meters.leases.labels(label).set(sum(lease.rehearsal == rehearsal for lease in leases))
+        budgets = await books.budgets()
+        meters.budget_left.clear()
+        for each in standings(budgets, await books.spent(now) if budgets else {}, now):
+            meters.budget_left.labels(each.budget.scope, each.period).set(each.left)

@@ -14,6 +14,7 @@ def keeper(
     *,
     once: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    stop_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
     """Stop what bills and is not used; `lorry serve` does the same while it runs.
@@ -24,6 +25,7 @@ def keeper(
     Args:
         once: Make one pass and end, as for cron; the exit status is 1 when something failed.
         dry_run: Make one pass, say what would be done, and do nothing.
+        stop_with_stdin: End when standard input closes, so that a parent never leaves a keeper behind.
     """
     from lorry.api import Lorry
     from lorry.cli.spending import pass_lines
@@ -34,7 +36,7 @@ def keeper(
             return await lorry.keep(act=not dry_run)
 
     if not (once or dry_run):
-        _run(common)
+        _run(common, stop_with_stdin=stop_with_stdin)
         return
     passed = asyncio.run(one())
     data = {
@@ -48,10 +50,12 @@ def keeper(
         raise SystemExit(1)
 
 
-def _run(common: Common) -> None:
+def _run(common: Common, *, stop_with_stdin: bool) -> None:
     """Make passes until Ctrl-C, and print what is done as it is done."""
+    from contextlib import suppress
     from datetime import UTC, datetime
 
+    from lorry.daemon_thread import in_daemon_thread
     from lorry.spend.keeper import Passed
     from lorry.wiring import House
     from lorry.wiring.spending import Journalled, keep, keeper_of
@@ -63,7 +67,8 @@ def _run(common: Common) -> None:
         house = House(common.settings())
         try:
             seconds = house.settings.keeper_seconds
-            told(f"The keeper looks every {seconds:g} s. Stop it with Ctrl-C.")
+            if not stop_with_stdin:
+                told(f"The keeper looks every {seconds:g} s. Stop it with Ctrl-C.")
             known: set[str] = set()
 
             def seen(passed: Passed) -> None:
@@ -72,8 +77,22 @@ def _run(common: Common) -> None:
                         told(problem)
                 known.update(passed.problems)
 
-            await keep(keeper_of(house, Journalled(house, told)), seconds, seen)
+            passes = asyncio.create_task(keep(keeper_of(house, Journalled(house, told)), seconds, seen))
+            if stop_with_stdin:
+                await in_daemon_thread(_end_of_stdin)
+                passes.cancel()
+            with suppress(asyncio.CancelledError):
+                await passes
         finally:
             await house.close()
 
-    asyncio.run(work())
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; a pass that was cut off is made again
+        asyncio.run(work())
+
+
+def _end_of_stdin() -> None:
+    # Read past Python's buffers: a daemon thread that holds one of their locks stops the interpreter's exit.
+    import os
+
+    while os.read(0, 4096):
+        pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,6 +13,27 @@ from lorry.cli.printing import pairs
 from lorry.model.serving import DEFAULT_POLICY, Policy, require_sound_policy
 
 _Flag = Annotated[bool | None, Parameter(show_default=False)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How what a model runs on is kept running.
+
+    Attributes:
+        idle_minutes: Minutes that it goes on after it was last used; 10 or more.
+        hours: Hours in which it is kept running, such as "mon-fri 08:00-18:00 Europe/Berlin"; may be given
+            several times. "daily 00:00-24:00" is always.
+        in_flight: Requests at once that one replica shall answer: their number follows that.
+        most_replicas: Replicas that run at most.
+        spare: Replicas beyond those that the requests call for.
+    """
+
+    idle_minutes: float | None = None
+    hours: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
+    in_flight: float | None = None
+    most_replicas: int | None = None
+    spare: int | None = None
 
 
 def policy(
@@ -29,11 +50,7 @@ def policy(
     asleep: str | None = None,
     resend_cents: float | None = None,
     at_once: int | None = None,
-    idle_minutes: float | None = None,
-    hours: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None,
-    in_flight: float | None = None,
-    most_replicas: int | None = None,
-    spare: int | None = None,
+    running: Running = Running(),
     reset: Annotated[bool, Parameter(negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
@@ -54,12 +71,6 @@ def policy(
         asleep: What a request does when its place sleeps: accept, hold, fallback or refuse.
         resend_cents: What sending a request again may cost when nobody knows whether it was carried out.
         at_once: Requests of the queue that are carried out at once.
-        idle_minutes: Minutes that what it runs on goes on after it was last used; 10 or more.
-        hours: Hours in which it is kept running, such as "mon-fri 08:00-18:00 Europe/Berlin"; may be given
-            several times. "daily 00:00-24:00" is always.
-        in_flight: Requests at once that one replica shall answer: their number follows that.
-        most_replicas: Replicas that run at most.
-        spare: Replicas beyond those that the requests call for.
         reset: Begin from the defaults again.
     """
     changes: dict[str, Any] = {
@@ -75,11 +86,7 @@ def policy(
             ("asleep", asleep),
             ("resend_cents", resend_cents),
             ("at_once", at_once),
-            ("idle_minutes", idle_minutes),
-            ("hours", hours),
-            ("in_flight", in_flight),
-            ("most_replicas", most_replicas),
-            ("spare", spare),
+            *asdict(running).items(),
         )
         if value is not None
     }

@@ -42,4 +42,4 @@ def serve(
         lines.append("Stop it with Ctrl-C.")
         print("\n".join(lines), flush=True)  # noqa: T201 - the door prints
 
-    run_server(lambda: open_rooms(settings, tracer=tracer_of()), host, port, announce)
+    run_server(lambda: open_rooms(settings, tracer=tracer_of(), keeper=settings.keeper), host, port, announce)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from lorry.errors import SpendLimitReached
+from lorry.generation.gateway.budgeting import Budgets
 from lorry.generation.gateway.callers import Caller
 from lorry.model.serving import Policy
 
@@ -30,6 +31,7 @@ class Spending:
         self._now = now
         self._tokens: dict[_Key, float] = defaultdict(float)
         self._models: dict[_Key, float] = defaultdict(float)
+        self.budgets = Budgets()
 
     def begin(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Start from what the ledger says.

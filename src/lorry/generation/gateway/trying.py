@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from lorry.errors import (
+    BudgetSpent,
     LorryError,
     NoRoute,
     NotReady,
@@ -102,7 +103,7 @@ class Tries:
         need = Need(
             "words" if words else "picture",
             lambda place: self.cents(ask, place),
-            self.spending.left(request.caller),
+            self._left(request, named, policy),
         )
         ranking = rank(
             named,
@@ -145,7 +146,7 @@ class Tries:
             raise self._nowhere(request, ask, policy, ranking)
         last: LorryError | None = None
         sleeping: Place | None = None
-        unknown = False
+        unknown, softened = False, self.spending.budgets.softened(ask.model, policy.owner)
         for number, place in enumerate(ranking.places, 1):
             cents = self.cents(ask, place)
             if unknown and cents > policy.resend_cents:
@@ -154,8 +155,12 @@ class Tries:
             try:
                 return await self._one(request, ask, attempt, trial), attempt
             except Stopped as error:
-                asleep(place)
-                sleeping, last = sleeping or place, error
+                cheaper = softened and number < len(ranking.places)
+                spent = None if cheaper else _woken(place, asleep)
+                last = spent or error
+                if cheaper or spent is not None:
+                    continue
+                sleeping = sleeping or place
                 if policy.asleep != "fallback":
                     break
             except LorryError as error:
@@ -179,7 +184,7 @@ class Tries:
         account, cents = attempt.line.account, attempt.cents
         self.healths.begun(attempt.place, account)
         if attempt.cents:
-            self.spending.add(request.caller.token, ask.model, attempt.cents)
+            self._spend(request, ask, attempt, attempt.cents)
             await self.ledger.write([self._row(request, ask, attempt, Came.SENT, None)])
         try:
             result = await trial(attempt)
@@ -192,7 +197,7 @@ class Tries:
             raise
         self.healths.good(attempt.place, account)
         if attempt.cents < cents:  # some of several pictures did not come
-            self.spending.add(request.caller.token, ask.model, attempt.cents - cents)
+            self._spend(request, ask, attempt, attempt.cents - cents)
         row = self._row(request, ask, attempt, Came.OK, None)
         if attempt.cents:
             self.observer.tried(row, self._first_byte(attempt))  # written with the result, before the answer
@@ -205,7 +210,7 @@ class Tries:
         if attempt.cents and may_have_acted(error):
             came = Came.UNKNOWN
         elif attempt.cents:
-            self.spending.add(request.caller.token, ask.model, -attempt.cents)
+            self._spend(request, ask, attempt, -attempt.cents)
             attempt.cents = 0.0
         row = self._row(request, ask, attempt, came, error)
         self.observer.tried(row, self._first_byte(attempt))
@@ -220,6 +225,21 @@ class Tries:
 
     def _first_byte(self, attempt: Attempt) -> float | None:
         return None if attempt.first_byte is None else attempt.first_byte - attempt.began
+
+    def _left(self, request: Request, named: Place, policy: Policy) -> float | None:
+        """Give the cents that a request may cost: what is left to its token, and of the model's budgets."""
+        own = self.spending.left(request.caller)
+        if named.embedded:  # nobody owes what the engine plays
+            return own
+        budget = self.spending.budgets.left(named.key, policy.owner)
+        limits = [each for each in (own, budget) if each is not None]
+        return min(limits, default=None)
+
+    def _spend(self, request: Request, ask: Ask, attempt: Attempt, cents: float) -> None:
+        self.spending.add(request.caller.token, ask.model, cents)
+        if not attempt.place.embedded:
+            owner = self.directory.now.policy(ask.model).owner
+            self.spending.budgets.add(ask.model, owner, cents)
 
     def _row(
         self, request: Request, ask: Ask, attempt: Attempt, came: Came, error: LorryError | None
@@ -239,6 +259,9 @@ class Tries:
         )
         if codes == {"spend_limit_reached"}:
             cents = min(self.cents(ask, place) for place in self._all(ask, policy))
+            refused = self.spending.budgets.refusal(ask.model, policy.owner, cents)
+            if refused is not None:
+                return refused
             return self.spending.refuse(ask.model, cents, request.caller, policy)
         if codes == {"option_invalid"}:
             wants = "a conversation" if ask.words_only else "pictures"
@@ -256,3 +279,12 @@ class Tries:
         snapshot = self.directory.now
         named = snapshot.place(ask.model)
         return [*([named] if named else []), *snapshot.others(policy)]
+
+
+def _woken(place: Place, asleep: Callable[[Place], None]) -> BudgetSpent | None:
+    """Tell of a place that is asleep; give why it may not be started where its budget is gone."""
+    try:
+        asleep(place)
+    except BudgetSpent as error:
+        return error
+    return None

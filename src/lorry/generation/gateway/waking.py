@@ -87,6 +87,7 @@ class Waker:
         clock: Seconds that only grow.
         rest: Waits for so many seconds.
         refuses: Says whether a place's policy forbids that requests start it.
+        require: Raises BudgetSpent where what a place costs has no budget left.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class Waker:
         clock: Callable[[], float],
         rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
         refuses: Callable[[Place], str] = lambda _place: "",
+        require: Callable[[Place], None] = lambda _place: None,
     ) -> None:
         self._sleeper = sleeper
         self._starts = starts
         self._clock = clock
         self._rest = rest
         self._asleep = refuses
+        self._require = require
         self.under_way: dict[str, Start] = {}
 
     def woken(self, place: Place) -> None:
@@ -114,6 +117,7 @@ class Waker:
 
         Raises:
             NotReady: Its policy forbids that requests start it.
+            BudgetSpent: Its budget is gone.
         """
         if self._asleep(place) == REFUSE:
             raise NotReady(
@@ -121,6 +125,7 @@ class Waker:
                 fix=f"Run `lorry resume {place.key}` to start it.",
             )
         if place.key not in self.under_way:
+            self._require(place)
             start = Start(place, self._clock(), self._clock)
             start.task = asyncio.get_running_loop().create_task(self._wake(start), name=f"wake {place.key}")
             start.task.add_done_callback(lambda task: task.cancelled() or task.exception())
