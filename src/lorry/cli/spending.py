@@ -14,7 +14,8 @@ from lorry.model.forecast import Price
 from lorry.model.prices import PICTURES, HardwarePrice, TokenPrice
 from lorry.spend.costs import Cost, Report
 from lorry.spend.deciding import Act
-from lorry.spend.keeper import Done, Passed
+from lorry.spend.keeper import Passed
+from lorry.spend.passing import Done
 from lorry.spend.running import Changed
 
 

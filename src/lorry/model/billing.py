@@ -80,8 +80,10 @@ class Lease:
         parent: Id of the endpoint that it is behind.
         rehearsal: Whether the embedded engine plays the platform.
         model: Lorry's name of the model that it serves; `None` for what several share, or none is known of.
-        until: When the lease ends, UTC.
+        until: When the lease ends, UTC, as of the keeper's last look; use renews it.
         reason: Why until then, in words.
+        granted: Until when it may run whether it is used or not: a person said so, or it was found without a
+            lease.
         used_at: When it was last asked for something, as far as is known.
         ready_at: When it first answered since it was started.
         changed_at: When the number of its replicas was last changed by the keeper.
@@ -95,13 +97,14 @@ class Lease:
     model: str | None
     until: datetime
     reason: str
+    granted: datetime | None = None
     used_at: datetime | None = None
     ready_at: datetime | None = None
     changed_at: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the lease as JSON values."""
-        times = ("until", "used_at", "ready_at", "changed_at")
+        times = ("until", "granted", "used_at", "ready_at", "changed_at")
         told = asdict(self)
         told.update((name, value.isoformat()) for name in times if (value := told[name]) is not None)
         return {**told, "kind": str(self.kind)}

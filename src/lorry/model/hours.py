@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -49,6 +50,7 @@ class Hours:
         return begin.astimezone(UTC), end.astimezone(UTC)
 
 
+@cache
 def parse_hours(text: str) -> Hours:
     """Read hours.
 

@@ -62,6 +62,8 @@ class Policy:
         idle_minutes: Minutes that its own replicas run on after they were last used; `None` as the keeper
             does for all.
         hours: Hours in which they are kept running: `mon-fri 08:00-18:00 Europe/Berlin`.
+        quiet: Hours in which they idle no longer than `LEAST_IDLE_MINUTES`: those after which usually nobody
+            asks for long.
         in_flight: Requests at once that one replica shall answer; `None` leaves their number alone.
         most_replicas: Replicas that run at most; `None` as it was shipped.
         spare: Replicas beyond those that the requests call for.
@@ -79,13 +81,14 @@ class Policy:
     at_once: int | None = None
     idle_minutes: float | None = None
     hours: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
     in_flight: float | None = None
     most_replicas: int | None = None
     spare: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Give the policy as JSON values."""
-        lists = {name: list(getattr(self, name)) for name in ("also", "order", "hours")}
+        lists = {name: list(getattr(self, name)) for name in ("also", "order", "hours", "quiet")}
         return {**asdict(self), **lists}
 
 
@@ -100,7 +103,7 @@ def policy_from(values: Mapping[str, Any]) -> Policy:
     """
     known = {each.name for each in fields(Policy)}
     taken = {name: value for name, value in values.items() if name in known}
-    taken.update((name, tuple(taken[name])) for name in ("also", "order", "hours") if name in taken)
+    taken.update((name, tuple(taken[name])) for name in ("also", "order", "hours", "quiet") if name in taken)
     return Policy(**taken)
 
 
@@ -150,7 +153,7 @@ def _keeping_problems(policy: Policy) -> Iterator[str]:
     idle = policy.idle_minutes
     if idle is not None and not (math.isfinite(idle) and idle >= LEAST_IDLE_MINUTES):
         yield f"idle is {idle:g}, it must be {LEAST_IDLE_MINUTES} minutes or more"
-    for text in policy.hours:
+    for text in (*policy.hours, *policy.quiet):
         try:
             parse_hours(text)
         except ValueError as error:

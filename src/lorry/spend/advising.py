@@ -56,10 +56,11 @@ def _for_one(
 ) -> list[str]:
     name, lines = place.model, []
     if place.route in _OWN and len(requests) > 1:
-        minutes, found = idle_for(requests, wait_share, ground)
+        idling, found = idle_for(requests, wait_share, ground)
+        quiet = "".join(f' --quiet "{hours}"' for hours in idling.quiet_hours())
         lines.append(
-            f"{name}: `lorry policy {name} --idle-minutes {minutes}` makes {found.wait_share:.2%} of its "
-            f"requests wait and would have cost ${found.cents / 100:,.2f}"
+            f"{name}: `lorry policy {name} --idle-minutes {idling.minutes:g}{quiet}` makes "
+            f"{found.wait_share:.2%} of its requests wait and would have cost ${found.cents / 100:,.2f}"
         )
     price = PICTURES.get(base)
     if price is not None:

@@ -16,6 +16,10 @@ from lorry.spend.scaling import Load, Range, replicas_for
 RENEW_BELOW = 0.5
 
 
+#: By so much a time in the platform's fields may be later than ours: it is rounded up to a minute there.
+_ROUNDED = timedelta(minutes=1)
+
+
 class Act(StrEnum):
     """What is done."""
 
@@ -76,12 +80,14 @@ class Decision:
         reason: Why, in words.
         until: When its lease ends from now on; `None` for what needs none.
         replicas: How many there shall be, where that changes.
+        granted: Whether its lease holds whether it is used or not.
     """
 
     act: Act
     reason: str
     until: datetime | None = None
     replicas: int | None = None
+    granted: bool = False
 
 
 def decide(known: Known, rules: Rules, now: datetime) -> Decision:
@@ -115,49 +121,55 @@ def decide(known: Known, rules: Rules, now: datetime) -> Decision:
 def _running(known: Known, rules: Rules, now: datetime, window: datetime | None) -> Decision:
     """Decide on what bills: it is stopped when its lease is over, else renewed or scaled."""
     thing, lease = known.object, known.lease
-    end, reason = lease_end(known, rules, now, window)
+    end, reason, granted = lease_end(known, rules, now, window)
     if now >= end:
         return Decision(Act.STOP, f"its lease is over: {reason}", end)
     if rules.range is not None and thing.running > 0:
         changed = lease.changed_at if lease else None
         count, why = replicas_for(thing.wanted, known.load, rules.range, changed, now)
         if count != thing.wanted:
-            return Decision(Act.SCALE, why, end, count)
+            return Decision(Act.SCALE, why, end, count, granted)
     told = thing.until
     short = told is None or end - told > (end - now) * RENEW_BELOW or told - now < timedelta(minutes=5)
     if short and (told is None or end > told):
-        return Decision(Act.RENEW, reason, end)
-    return Decision(Act.KEEP, reason, end)
+        return Decision(Act.RENEW, reason, end, granted=granted)
+    return Decision(Act.KEEP, reason, end, granted=granted)
 
 
 def lease_end(
     known: Known, rules: Rules, now: datetime, window: datetime | None = None
-) -> tuple[datetime, str]:
+) -> tuple[datetime, str, bool]:
     """Say until when something that runs may run, and what says so.
 
-    The latest of: its lease (ours, or the one in the platform's fields, which another home may have written),
-    its last use and how long it may idle, the grace after it first answered, and its hours.
+    The latest of: what a person granted, or another home wrote into the platform's fields; its last use and
+    how long it may idle; the grace after it first answered; and its hours.
 
     Args:
         known: What is known of it.
         rules: What holds for it.
         now: The time, UTC.
         window: When its hours end, where they are open.
+
+    Returns:
+        The time, the reason, and whether it holds whether the thing is used or not.
     """
     thing, lease = known.object, known.lease
     idle = rules.grace if rules.at_once else rules.idle
-    ends: list[tuple[datetime, str]] = []
-    if lease is not None and not rules.at_once:
-        ends.append((lease.until, lease.reason))
-    if thing.until is not None and not rules.at_once:
-        ends.append((thing.until, "the platform's own fields say so"))
+    ends: list[tuple[datetime, str, bool]] = []
+    if not rules.at_once:
+        if lease is not None and lease.granted is not None:
+            ends.append((lease.granted, lease.reason, True))
+        if thing.until is not None and (lease is None or thing.until - lease.until > _ROUNDED):
+            ends.append((thing.until, "the platform's own fields say so", True))
+        if window is not None:
+            ends.append((window, f"its hours last until {window:%H:%M} UTC", False))
     if known.used_at is not None:
-        ends.append((known.used_at + idle, f"it was last used at {known.used_at:%Y-%m-%d %H:%M} UTC"))
-    if window is not None and not rules.at_once:
-        ends.append((window, f"its hours last until {window:%H:%M} UTC"))
+        used = f"it was last used at {known.used_at:%Y-%m-%d %H:%M} UTC"
+        ends.append((known.used_at + idle, used, False))
     if lease is not None and lease.ready_at is not None:
-        ends.append((lease.ready_at + rules.grace, f"it answers since {lease.ready_at:%H:%M} UTC"))
+        ready = f"it answers since {lease.ready_at:%Y-%m-%d %H:%M} UTC"
+        ends.append((lease.ready_at + rules.grace, ready, False))
     if not ends:  # ours and lost, or found for the first time: from when it was made on
         begun = thing.created_at or now
-        ends.append((max(begun + rules.idle, now + rules.grace), "it was found without a lease"))
+        ends.append((max(begun + rules.idle, now + rules.grace), "it was found without a lease", True))
     return max(ends)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lorry.model.billing import Billed, BilledKind
 from lorry.model.budget import SOFTEN, STOP, Standing, holding, severest
-from lorry.model.hours import parse_hours
+from lorry.model.hours import open_until, parse_hours
 from lorry.model.names import provider_name
 from lorry.model.placement import Placement, PlacementState, TrainedModel
-from lorry.model.serving import DEFAULT_POLICY, Policy
+from lorry.model.serving import DEFAULT_POLICY, LEAST_IDLE_MINUTES, Policy
 from lorry.spend.deciding import Rules
 from lorry.spend.metering import Whose
 from lorry.spend.ports import Activity
@@ -102,17 +102,18 @@ def activity_of(placements: Sequence[Placement], seen: Mapping[str, Activity]) -
 
 
 def rules_for(
-    known: Shipped, placements: Sequence[Placement], standings: Sequence[Standing], defaults: Defaults
+    known: Shipped,
+    placements: Sequence[Placement],
+    standings: Sequence[Standing],
+    defaults: Defaults,
+    now: datetime,
 ) -> Rules:
     """Say what holds for something that serves models: the most that any of their policies asks for.
 
     A budget of one model stops what serves it alone, and not what others share.
     """
     policies = [(each, known.policy(each.model)) for each in placements]
-    idles = [
-        defaults.idle if policy.idle_minutes is None else timedelta(minutes=policy.idle_minutes)
-        for _, policy in policies
-    ]
+    idles = [_idle(policy, defaults, now) for _, policy in policies]
     alone = placements[0] if len(placements) == 1 else None
     owner = known.policy(alone.model).owner if alone else None
     gone = severest(holding(standings, alone.model if alone else None, owner))
@@ -125,6 +126,14 @@ def rules_for(
         final=any(policy.idle_minutes is not None for _, policy in policies),
         over=gone.sentence if gone is not None and gone.budget.at_limit == STOP else "",
     )
+
+
+def _idle(policy: Policy, defaults: Defaults, now: datetime) -> timedelta:
+    """Say how long something may idle by a policy, at a time."""
+    usual = defaults.idle if policy.idle_minutes is None else timedelta(minutes=policy.idle_minutes)
+    if policy.quiet and open_until(map(parse_hours, policy.quiet), now) is not None:
+        return min(usual, timedelta(minutes=LEAST_IDLE_MINUTES))
+    return usual
 
 
 def _range(placement: Placement, policy: Policy) -> Range | None:

@@ -11,13 +11,58 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import pairwise
 
-from lorry.model.hours import Hours, open_until
+from lorry.model.serving import LEAST_IDLE_MINUTES
 from lorry.spend.traffic import Asked, Traffic
 
-#: Idle times that are tried, minutes.
+#: Idle times that are shown, minutes, and those that are tried for a single model.
 CANDIDATES = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240)
+TRIED = (*range(10, 60), *CANDIDATES[5:])
+
+#: Half-hours of a day, and the seconds from which on a pause is long.
+_SLOTS, _SLOT_SECONDS, _LONG_PAUSE = 48, 1800, 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Idling:
+    """How long a model runs on after its last use.
+
+    Attributes:
+        minutes: Usually.
+        quiet: Half-hours of the day (UTC, from 0) in which it is no more than the least.
+    """
+
+    minutes: float
+    quiet: frozenset[int] = frozenset()
+
+    def off(self, last: float, every: float) -> float:
+        """Say when the keeper stops what was last used at a time.
+
+        Args:
+            last: Seconds since 1970.
+            every: Seconds between two passes of the keeper.
+        """
+        end = last + self.minutes * 60
+        at = _pass(last + LEAST_IDLE_MINUTES * 60, every)
+        while self.quiet and at < end:
+            if _slot(at) in self.quiet:
+                return at
+            at = _pass((at // _SLOT_SECONDS + 1) * _SLOT_SECONDS, every)
+        return _pass(end, every)
+
+    def quiet_hours(self) -> tuple[str, ...]:
+        """Write the quiet half-hours as a policy takes them."""
+        begins = [slot for slot in sorted(self.quiet) if (slot - 1) % _SLOTS not in self.quiet]
+        if self.quiet and not begins:
+            return ("daily 00:00-24:00",)
+        spans = []
+        for begin in begins:
+            end = begin
+            while end % _SLOTS in self.quiet:
+                end += 1
+            spans.append(f"daily {_clock(begin)}-{_clock(end % _SLOTS)}")
+        return tuple(spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +121,18 @@ def total(parts: Iterable[Replayed]) -> Replayed:
     return sum(parts, Replayed())
 
 
-def replay(requests: Sequence[Asked], idle: float, ground: Ground, hours: Sequence[Hours] = ()) -> Replayed:
+def replay(requests: Sequence[Asked], policy: Idling, ground: Ground) -> Replayed:
     """Replay one model's traffic under an idle time.
 
     Args:
         requests: In the order in which they came.
-        idle: Seconds that it runs on after its last use.
+        policy: How long it runs on after its last use.
         ground: What is assumed.
-        hours: Hours in which it is kept running once it is on.
     """
     minutes = starts = waits = 0
     waited = 0.0
-    ready = last = -math.inf  # since when it answers, and until when it was used
+    ready = last = off = -math.inf  # since when it answers, until when it was used, and when it is stopped
     for asked in requests:
-        off = _off(last, idle, ground, hours)
         if asked.at >= off:
             if starts:
                 minutes += _minutes(ready, off)
@@ -98,8 +141,9 @@ def replay(requests: Sequence[Asked], idle: float, ground: Ground, hours: Sequen
         if asked.at < ready:
             waits, waited = waits + 1, waited + ready - asked.at
         last = max(last, max(asked.at, ready) + asked.seconds)
+        off = policy.off(last, ground.every)
     if starts:
-        minutes += _minutes(ready, _off(last, idle, ground, hours))
+        minutes += _minutes(ready, off)
     cents = minutes * ground.cents_per_hour / 60
     return Replayed(cents, minutes, starts, len(requests), waits, waited)
 
@@ -126,8 +170,10 @@ def optimum(requests: Sequence[Asked], waits: int, ground: Ground) -> Replayed:
     return Replayed(minutes * ground.cents_per_hour / 60, minutes, starts, len(requests), starts, 0.0)
 
 
-def idle_for(requests: Sequence[Asked], wait_share: float, ground: Ground) -> tuple[int, Replayed]:
-    """Choose the shortest idle time under which no more than a share of requests waits.
+def idle_for(requests: Sequence[Asked], wait_share: float, ground: Ground) -> tuple[Idling, Replayed]:
+    """Choose how long a model idles: the cheapest way in which no more than a share of requests waits.
+
+    Quiet hours are learned first: those after which nobody usually asks for long.
 
     Args:
         requests: What is learned from.
@@ -135,14 +181,35 @@ def idle_for(requests: Sequence[Asked], wait_share: float, ground: Ground) -> tu
         ground: What is assumed.
 
     Returns:
-        Minutes, and what came of them; the longest that is tried where none is enough.
+        The policy, and what came of it; the longest idle time that is tried where none is enough.
     """
-    found = (CANDIDATES[-1], Replayed())
-    for minutes in CANDIDATES:
-        found = (minutes, replay(requests, minutes * 60, ground))
-        if found[1].wait_share <= wait_share:
-            break
-    return found
+    found: list[tuple[Idling, Replayed]] = []
+    for quiet in {frozenset[int](), quiet_slots(requests)}:
+        low, high = 0, len(TRIED) - 1  # the longer it idles, the fewer wait
+        while low < high:
+            middle = (low + high) // 2
+            keeps = replay(requests, Idling(TRIED[middle], quiet), ground).wait_share <= wait_share
+            low, high = (low, middle) if keeps else (middle + 1, high)
+        chosen = Idling(TRIED[low], quiet)
+        found.append((chosen, replay(requests, chosen, ground)))
+    enough = [each for each in found if each[1].wait_share <= wait_share]
+    return min(enough or found[-1:], key=lambda each: each[1].cents)
+
+
+def quiet_slots(requests: Sequence[Asked]) -> frozenset[int]:
+    """Say in which half-hours of the day (UTC) a pause, once it is longer than the least, is usually long.
+
+    Args:
+        requests: In the order in which they came.
+    """
+    pauses: dict[int, list[bool]] = {}
+    for asked, next_ in pairwise(requests):
+        end = asked.at + asked.seconds
+        if next_.at - end > LEAST_IDLE_MINUTES * 60:
+            pauses.setdefault(_slot(end + LEAST_IDLE_MINUTES * 60), []).append(next_.at - end > _LONG_PAUSE)
+    used = {_slot(asked.at) for asked in requests}
+    usually = {slot for slot, found in pauses.items() if sum(found) * 2 > len(found)}
+    return frozenset(usually | (set(range(_SLOTS)) - used))
 
 
 def compare(traffic: Traffic, ground: Ground, wait_share: float) -> list[tuple[str, Replayed]]:
@@ -159,7 +226,7 @@ def compare(traffic: Traffic, ground: Ground, wait_share: float) -> list[tuple[s
     rows = [
         (
             f"stop after {minutes} min idle",
-            total(replay(each, minutes * 60, ground) for each in traffic.values()),
+            total(replay(each, Idling(minutes), ground) for each in traffic.values()),
         )
         for minutes in CANDIDATES
     ]
@@ -186,14 +253,17 @@ def _always(requests: Sequence[Asked], end: float, ground: Ground) -> Replayed:
     return Replayed(minutes * ground.cents_per_hour / 60, minutes, 1, len(requests), len(waits), waited)
 
 
-def _off(last: float, idle: float, ground: Ground, hours: Sequence[Hours]) -> float:
-    """Say when the keeper stops what was last used at a time: with its next pass after the lease is over."""
-    if last == -math.inf:
-        return -math.inf
-    end = last + idle
-    if hours and (window := open_until(hours, datetime.fromtimestamp(end, UTC))) is not None:
-        end = window.timestamp()
-    return math.ceil(end / ground.every) * ground.every if math.isfinite(end) else end
+def _pass(at: float, every: float) -> float:
+    """Give the keeper's next pass from a time on."""
+    return math.ceil(at / every) * every if math.isfinite(at) else at
+
+
+def _slot(at: float) -> int:
+    return int(at % 86400 // _SLOT_SECONDS)
+
+
+def _clock(slot: int) -> str:
+    return f"{slot // 2:02}:{slot % 2 * 30:02}"
 
 
 def _minutes(begin: float, end: float) -> int:

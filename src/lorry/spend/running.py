@@ -86,7 +86,8 @@ class Running:
         reason = f"a person started it for {length.total_seconds() / 60:.0f} minutes"
         alone = None if others else name
         lease = Lease(
-            thing.id, thing.kind, thing.name, thing.parent, thing.rehearsal, alone, now + length, reason,
+            thing.id, thing.kind, thing.name, thing.parent, thing.rehearsal, alone, now + length,
+            reason, now + length,
             used_at=None, ready_at=now if thing.running else None, changed_at=now,
         )  # fmt: skip
         await self._books.save_leases([lease])

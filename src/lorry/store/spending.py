@@ -217,7 +217,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _lease(row: Mapping[str, Any]) -> Lease:
-    times = {name: _moment(row[name]) for name in ("until", "used_at", "ready_at", "changed_at")}
+    times = {name: _moment(row[name]) for name in ("until", "granted", "used_at", "ready_at", "changed_at")}
     return Lease(**{**row, **times, "kind": BilledKind(row["kind"])})
 
 

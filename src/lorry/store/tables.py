@@ -228,6 +228,7 @@ LEASES = Table(
     Column("model", String(40)),
     Column("until", String(40), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("granted", String(40)),
     Column("used_at", String(40)),
     Column("ready_at", String(40)),
     Column("changed_at", String(40)),

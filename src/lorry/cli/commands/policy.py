@@ -24,6 +24,8 @@ class Running:
         idle_minutes: Minutes that it goes on after it was last used; 10 or more.
         hours: Hours in which it is kept running, such as "mon-fri 08:00-18:00 Europe/Berlin"; may be given
             several times. "daily 00:00-24:00" is always.
+        quiet: Hours in which it is stopped after 10 idle minutes, such as "daily 18:00-07:00": those after
+            which usually nobody asks for long; may be given several times.
         in_flight: Requests at once that one replica shall answer: their number follows that.
         most_replicas: Replicas that run at most.
         spare: Replicas beyond those that the requests call for.
@@ -31,6 +33,7 @@ class Running:
 
     idle_minutes: float | None = None
     hours: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
+    quiet: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
     in_flight: float | None = None
     most_replicas: int | None = None
     spare: int | None = None
@@ -139,6 +142,7 @@ def _lines(found: Policy) -> list[str]:
             ("sent again", "never" if not found.resend_cents else f"for up to {found.resend_cents:g} cents"),
             ("idle", f"{found.idle_minutes:g} minutes" if found.idle_minutes else "as the keeper does"),
             ("hours", ", ".join(found.hours) or "none"),
+            ("quiet", ", ".join(found.quiet) or "none"),
             ("replicas", _replicas(found)),
             ("queue", f"{found.at_once} at once" if found.at_once else "as the server does"),
         ]

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("model", sa.String(40)),
         sa.Column("until", sa.String(40), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("granted", sa.String(40)),
         sa.Column("used_at", sa.String(40)),
         sa.Column("ready_at", sa.String(40)),
         sa.Column("changed_at", sa.String(40)),
