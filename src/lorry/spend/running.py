@@ -115,7 +115,8 @@ class Running:
             changes = await fleet.changes(thing)
             await self._books.save_runs(settled(after, run, changes, known.whose(thing), now))
         await self._books.save_leases([], [thing.id])
-        await self._diary.note(name, "stop", f"{thing.name} was stopped by a person.", {})
+        if thing.wanted or thing.running:
+            await self._diary.note(name, "stop", f"{thing.name} was stopped by a person.", {})
         final = placement.route == "together-v1"  # nothing of the first version can be started again (1.6)
         undo = None if final or not thing.wanted else f"lorry start {name}"
         return Changed(after, thing.wanted, None, others, undo)
