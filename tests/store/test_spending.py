@@ -26,13 +26,20 @@ async def store(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Sto
         yield opened
 
 
-def asked(number: int, before: timedelta, seconds: float, **more: object) -> LedgerRow:
+def asked(
+    number: int,
+    before: timedelta,
+    seconds: float,
+    cents: float = 0.0,
+    route: str = "together-merged",
+    *,
+    rehearsal: bool = False,
+) -> LedgerRow:
     """Give a row of the ledger."""
-    values: dict[str, object] = {"cents": 0.0, "rehearsal": False, "route": "together-merged", **more}
-    route, rehearsal = values.pop("route"), values.pop("rehearsal")
+    name, at = f"r{number}", NOW - before
     return LedgerRow(
-        f"r{number}-1", f"r{number}", NOW - before, "t", "ann", "tok", "tok", route, rehearsal, "images", Came.OK,
-        milliseconds=seconds * 1000, **values,  # type: ignore[arg-type]
+        f"{name}-1", name, at, "t", "ann", "tok", "tok", route, rehearsal, "images", Came.OK,
+        milliseconds=seconds * 1000, cents=cents,
     )  # fmt: skip
 
 

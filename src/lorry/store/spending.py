@@ -160,7 +160,7 @@ class StoredBooks:
         for run in await self.runs(month, now):
             if not run.rehearsal:
                 add(run.model, run.cents(day, now), run.cents(month, now))
-        for each in await self.bought(month, now):
+        for each in await self.bought(month, now + timedelta(minutes=1)):  # this moment counts too
             if not each.rehearsal and each.cents:
                 add(each.model, each.cents if each.day == day.date().isoformat() else 0.0, each.cents)
         return {scope: Spent(days[scope], months[scope]) for scope in months}
