@@ -63,12 +63,14 @@ class Known:
         lease: Its lease in our own store; `None` where there is none.
         load: Requests under way.
         used_at: When it was last used.
+        awaited: Whether a delivery waits for it to answer.
     """
 
     object: Billed
     lease: Lease | None = None
     load: Load = field(default_factory=Load)
     used_at: datetime | None = None
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def decide(known: Known, rules: Rules, now: datetime) -> Decision:
         return Decision(Act.KEEP, "nothing of it runs")
     if thing.wanted == 0:
         return Decision(Act.KEEP, "it is being stopped, or sleeps as soon as nothing is asked of it")
+    if known.awaited and thing.running == 0:  # such as for hours until there is room; nothing bills meanwhile
+        return Decision(Act.KEEP, "a delivery waits for it")
     if thing.kind is BilledKind.LEGACY and not rules.final:
         why = "of the first version nothing can be started again, so only a policy with `idle` stops it"
         return Decision(Act.KEEP, why)

@@ -11,6 +11,7 @@ from typing import Any
 from lorry.errors import LorryError, NotThere
 from lorry.model.billing import Billed, BilledKind, Lease, Run
 from lorry.model.budget import Standing
+from lorry.model.placement import PlacementState
 from lorry.spend.deciding import Act, Decision, Known, Rules, decide
 from lorry.spend.matching import Defaults, Shipped, activity_of, rules_for
 from lorry.spend.metering import differs, settled
@@ -145,7 +146,8 @@ class Account:
         if thing.running and lease is not None and lease.ready_at is None:
             lease = replace(lease, ready_at=self._now)
         rules = rules_for(known.shipped, placed, known.standings, self._defaults, self._now)
-        decision = decide(Known(thing, lease, seen.load, used), rules, self._now)
+        awaited = any(each.state is PlacementState.DELIVERING for each in placed)
+        decision = decide(Known(thing, lease, seen.load, used, awaited), rules, self._now)
         return _Plan(thing, models, lease, used, rules, decision)
 
     def _calls(self, plan: _Plan) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 _LOG = logging.getLogger("lorry.keeper")
 
 #: Seconds before a keeper that died is replaced, and those that one may take to end.
-_AGAIN_SECONDS, _END_SECONDS = 5.0, 5.0
+_AGAIN_SECONDS, _END_SECONDS = 1.0, 5.0
 
 
 @asynccontextmanager
