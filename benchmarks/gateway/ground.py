@@ -238,6 +238,7 @@ def gateway(folder: Path, port: int, behind: int, **settings: str) -> Iterator[P
     env = {
         **os.environ,
         "LORRY_HOME": str(home),
+        "LORRY_KEEPER": "false",  # a process of its own, which costs no request anything
         "LORRY_ENGINE_URL": f"http://127.0.0.1:{behind}",
         **settings,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from lorry.model.billing import BilledKind, Lease, Run
@@ -30,6 +31,18 @@ async def test_a_budget_holds_for_each_request_that_bills(home: Path) -> None:
         refused = await here.images(width=1024, height=1024)
         assert "are left until 2026-11-30 00:00 UTC" in refused.json()["error"]["message"]
         assert here.places.sent == []
+
+
+async def test_requests_at_once_do_not_slip_past_a_budget(home: Path) -> None:
+    """Of eight that come in one moment, as many are sent as fit: each is counted before it is sent."""
+    settings = settings_of(home)
+    await place(settings, "tok", "together-url")
+    async with open_store(settings.home) as store:
+        await store.books.set_budget(Budget("model:tok", day_cents=16))
+    async with gate(settings) as here:
+        answers = await asyncio.gather(*(here.images(width=1024, height=1024) for _ in range(8)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 2 + [402] * 6
+        assert len(here.places.sent) == 2
 
 
 async def test_a_budget_of_one_model_is_not_that_of_another(home: Path) -> None:

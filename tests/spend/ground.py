@@ -106,6 +106,13 @@ class Ground:
         path = f"/v2/projects/{self.engine.project}/endpoints/{endpoint}/deployments/{deployment}"
         return (await self.http.get(path)).json()
 
+    async def start(self, endpoint: str, deployment: str) -> None:
+        """Start a stopped deployment."""
+        path = f"/v2/projects/{self.engine.project}/endpoints/{endpoint}/deployments/{deployment}"
+        body = {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}
+        answer = await self.http.patch(path, params={"updateMask": "autoscaling"}, json=body)
+        assert answer.status_code == 200, answer.text
+
     async def invoice(self, since: datetime | None = None) -> Any:
         """Read the engine's invoice."""
         query = {"since": since.isoformat()} if since else {}

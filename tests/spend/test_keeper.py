@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,26 @@ async def test_what_others_use_is_not_stopped(tmp_path: Path) -> None:
         await at.passes(120, every=20)
         state = (await at.deployment(endpoint, deployment))["status"]["state"]
         assert state == STOPPED
+
+
+async def test_two_days_of_use_agree_with_the_invoice(tmp_path: Path) -> None:
+    """Models that are asked by day, stopped at night and started again cost what the invoice says."""
+    async with ground(tmp_path, lease=30.0) as at:
+        begin = at.now.replace(hour=0) + timedelta(days=1)
+        at.engine.advance((begin - at.now).total_seconds())
+        placed = {name: await at.deploy(name) for name in ("early", "late", "never")}
+        hours = {"early": range(6, 12), "late": range(14, 21), "never": range(0)}
+        for _ in range(2 * 24 * 3):
+            at.engine.advance(1200)
+            for name, (endpoint, deployment) in placed.items():
+                if at.now.hour not in hours[name]:
+                    continue
+                if (await at.deployment(endpoint, deployment))["status"]["readyReplicas"] == 0:
+                    await at.start(endpoint, deployment)  # as the gateway does with the first request
+                await at.asked(name, at.now)
+            await at.keeper.once()
+        bill = await at.invoice()
+        assert len(bill["lines"]) == 2 * 2 + 3  # each day, and once when they were deployed
+        assert await _ours(at) == pytest.approx(bill["totalCents"], abs=0.01)
+        stops = [str(name) for name, action, _ in at.told.notes if action == "stop"]
+        assert sorted(stops) == ["early"] * 3 + ["late"] * 3 + ["never"]

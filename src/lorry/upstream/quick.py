@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from time import perf_counter
 from types import TracebackType
 
 from pyreqwest.client import ClientBuilder
@@ -18,7 +19,9 @@ from lorry.generation.ports import AnswerCut, NotSent
 _CONNECT_SECONDS = 5.0
 #: Seconds for which an idle connection is kept: less than servers usually do, so none is closed under us.
 _IDLE_SECONDS = 50.0
-#: Answers that may be large, on connections that are kept, at once.
+#: An address whose large answers take longer to begin, seconds, has many requests open at once.
+_SLOW_SECONDS = 1.0
+#: Answers that may be large, of such an address, on connections that are kept, at once.
 _LARGE_AT_ONCE = 32
 
 
@@ -34,9 +37,10 @@ class QuickUpstream:
         self._urls: dict[str, Url] = {}
         self._client = _client(seconds, proxies=proxies).build()
         # A connection that a large answer came by reads ahead as much when it is used again, whether anybody
-        # takes it or not: 1.5 MB for each of 200 requests. So few of them are used at once; beyond those
-        # each has a new one, which is quickly made without TLS.
+        # takes it or not: 1.5 MB for each of 200 requests. So where answers take their time and many requests
+        # are open, few of them are used at once: each other one has a new one, quickly made without TLS.
         self._open = 0
+        self._slow: dict[str, bool] = {}
         self._fresh = _client(seconds, proxies=proxies).pool_max_idle_per_host(0).build()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:
@@ -44,16 +48,21 @@ class QuickUpstream:
         known = self._urls.get(url)
         if known is None:
             known = self._urls[url] = Url(url)  # parsed once: there are few addresses
-        fresh = live and self._open >= _LARGE_AT_ONCE and known.scheme == "http"
+        many = live and self._open >= _LARGE_AT_ONCE
+        fresh = many and known.scheme == "http" and self._slow.get(url, True)
         client = self._fresh if fresh else self._client
         request = client.post(known).headers(headers).body_bytes(body)
         if live:  # by default the head, and each event of a stream, is held back until 64 kB have come
             request = request.streamed_read_buffer_limit(0)
-        return _Call(request.build_streamed(), self if live and not fresh else None)
+        return _Call(request.build_streamed(), (self, url, fresh) if live else None)
 
     def opened(self, count: int) -> None:
         """Count a large answer on a connection that is kept, or its end."""
         self._open += count
+
+    def learned(self, url: str, seconds: float) -> None:
+        """Learn how long an address takes to begin an answer that is large."""
+        self._slow[url] = seconds > _SLOW_SECONDS
 
     async def close(self) -> None:
         """Close its connections."""
@@ -81,21 +90,32 @@ def _client(seconds: float, *, proxies: bool) -> ClientBuilder:
 class _Call:
     """One request; a class of its own, since a generator costs as much as the rest of it."""
 
-    __slots__ = ("_counted", "_request")
+    __slots__ = ("_began", "_large", "_request")
 
-    def __init__(self, request: StreamRequest, counted: QuickUpstream | None) -> None:
-        self._request, self._counted = request, counted
+    def __init__(self, request: StreamRequest, large: tuple[QuickUpstream, str, bool] | None) -> None:
+        self._request, self._large = request, large
+        self._began = 0.0
 
     async def __aenter__(self) -> _Reply:
-        if self._counted is not None:
-            self._counted.opened(1)
+        if self._large is None:
+            return await self._begun()
+        upstream, url, fresh = self._large
+        self._began = perf_counter()
+        if not fresh:
+            upstream.opened(1)
+        try:
+            reply = await self._begun()
+        except BaseException:
+            self._end()
+            raise
+        upstream.learned(url, perf_counter() - self._began)
+        return reply
+
+    async def _begun(self) -> _Reply:
         try:
             return _Reply(await self._request.__aenter__())
-        except BaseException as error:
-            self._end()
-            if isinstance(error, PyreqwestError):
-                raise (NotSent if _unsent(error) else AnswerCut)(_told(error)) from error
-            raise
+        except PyreqwestError as error:
+            raise (NotSent if _unsent(error) else AnswerCut)(_told(error)) from error
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -106,9 +126,11 @@ class _Call:
             self._end()
 
     def _end(self) -> None:
-        if self._counted is not None:
-            self._counted.opened(-1)
-            self._counted = None
+        if self._large is not None:
+            upstream, _, fresh = self._large
+            self._large = None
+            if not fresh:
+                upstream.opened(-1)
 
 
 class _Reply:
