@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from time import perf_counter
@@ -41,6 +42,7 @@ class QuickUpstream:
         # are open, few of them are used at once: each other one has a new one, quickly made without TLS.
         self._open = 0
         self._slow: dict[str, bool] = {}
+        self._leaving: set[asyncio.Future[None]] = set()
         self._fresh = _client(seconds, proxies=proxies).pool_max_idle_per_host(0).build()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:
@@ -60,6 +62,11 @@ class QuickUpstream:
         """Count a large answer on a connection that is kept, or its end."""
         self._open += count
 
+    def leave(self, ending: asyncio.Future[None]) -> None:
+        """Have a request end by itself."""
+        self._leaving.add(ending)
+        ending.add_done_callback(self._leaving.discard)
+
     def learned(self, url: str, seconds: float) -> None:
         """Learn how long an address takes to begin an answer that is large."""
         self._slow[url] = seconds > _SLOW_SECONDS
@@ -68,6 +75,9 @@ class QuickUpstream:
         """Close its connections."""
         await self._client.close()
         await self._fresh.close()
+        for ending in self._leaving:
+            ending.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
 
 def _client(seconds: float, *, proxies: bool) -> ClientBuilder:
@@ -103,13 +113,27 @@ class _Call:
         self._began = perf_counter()
         if not fresh:
             upstream.opened(1)
+        opening = asyncio.ensure_future(self._begun())
         try:
-            reply = await self._begun()
+            reply = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Cancelled itself in the moment in which its head comes, it would be held to its very end.
+            upstream.leave(asyncio.ensure_future(self._left(opening)))
+            raise
         except BaseException:
             self._end()
             raise
         upstream.learned(url, perf_counter() - self._began)
         return reply
+
+    async def _left(self, opening: asyncio.Future[_Reply]) -> None:
+        """End a request that nobody waits for any more, as soon as its head has come."""
+        try:
+            await opening
+        except (NotSent, AnswerCut):
+            self._end()
+        else:
+            await self.__aexit__(None, None, None)
 
     async def _begun(self) -> _Reply:
         try:
