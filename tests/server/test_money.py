@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lorry.model.billing import BilledKind, Lease, Run
 from lorry.model.budget import Budget
-from lorry.model.serving import Policy
+from lorry.model.serving import Policy, Scope
 from lorry.store import Store, open_store
-from tests.server.ground import gate, place, refusal, settings_of
+from tests.server.ground import gate, place, refusal, settings_of, token
 from tests.server.test_asleep import sleeping
 
 
@@ -123,3 +123,31 @@ async def test_costs_leases_and_budgets_over_http(home: Path) -> None:
         assert 'lorry_budget_left_cents{period="day",scope="owner:ann"} 800.0' in metrics
         gone = await here.client.delete("/api/budgets/owner:ann")
         assert gone.json()["budgets"] == []
+
+
+async def test_an_owner_sees_its_own_money_alone(home: Path) -> None:
+    """A token with an owner sees and limits what its owner's models cost, and nothing of anybody else's."""
+    settings = settings_of(home)
+    await place(settings, "hers", "together-merged", Policy(owner="ann"))
+    await place(settings, "his", "together-merged", Policy(owner="bob"))
+    secret = await token(settings, "ann", Scope.ADMIN)
+    async with gate(settings, secret=secret) as here:
+        store = here.rooms.access
+        assert isinstance(store, Store)
+        now = here.rooms.now()
+        for name in ("hers", "his"):
+            run = Run(f"d_{name}", name, name, "together-merged", False, "h", 600.0, 1, now.replace(hour=10))
+            lease = Lease(f"d_{name}", BilledKind.DEPLOYMENT, name, "ep", False, name, now, "why")
+            await store.books.save_runs([run])
+            await store.books.save_leases([lease])
+        for scope in ("all", "owner:bob", "model:his", "owner:ann"):
+            await store.books.set_budget(Budget(scope, 1.0))
+        costs = (await here.client.get("/api/costs")).json()
+        assert [row["key"] for row in costs["rows"]] == ["hers"]
+        assert [row["model"] for row in (await here.client.get("/api/leases")).json()["leases"]] == ["hers"]
+        seen = (await here.client.get("/api/budgets")).json()["budgets"]
+        assert [row["scope"] for row in seen] == ["owner:ann"]
+        for scope, status in (("all", 403), ("model:his", 403), ("model:hers", 200)):
+            put = await here.client.put(f"/api/budgets/{scope}", json={"day_cents": 5})
+            assert put.status_code == status, scope
+        assert (await here.client.delete("/api/budgets/owner:bob")).status_code == 403

@@ -129,6 +129,7 @@ def report(
     by: str = "model",
     *,
     rehearsal: bool = False,
+    owner: str | None = None,
 ) -> Report:
     """Put the costs of a period together.
 
@@ -141,17 +142,21 @@ def report(
         until: Its end.
         by: One of `BY`.
         rehearsal: Whether rehearsals are what is told of.
+        owner: Whose models alone; those of all when `None`.
     """
     parts: dict[str, list[Cost]] = defaultdict(list)
     asked = {(each.day, each.model): each for each in bought}
     other = 0.0
     for run in runs:
         if run.rehearsal != rehearsal:
-            other += run.cents(since, until)
+            other += run.cents(since, until) if owner is None or owners.get(run.model or "") == owner else 0.0
             continue
-        for key, part in _of_run(run, bought, asked, owners, sharing, since, until, by):
-            parts[key].append(part)
+        for member, key, part in _of_run(run, bought, asked, owners, sharing, since, until, by):
+            if owner is None or owners.get(member) == owner:
+                parts[key].append(part)
     for each in bought:
+        if owner is not None and each.owner != owner:
+            continue
         if each.rehearsal != rehearsal:
             other += each.cents
         else:
@@ -173,8 +178,8 @@ def _of_run(
     since: datetime,
     until: datetime,
     by: str,
-) -> Iterable[tuple[str, Cost]]:
-    """Split a run into what it costs each key: by day, and among those that share it by their requests."""
+) -> Iterable[tuple[str, str, Cost]]:
+    """Split a run into what it costs each model and key: by day, and by the requests of who shares it."""
     members = [run.model] if run.model else list(sharing.get(run.object, ())) or [f"{run.name} (shared)"]
     whole = run.minutes(since, until) * run.replicas
     parts = list(_days(run, since, until)) if by == "day" else [("", since, until)]
@@ -190,6 +195,7 @@ def _of_run(
             used = _used(run, member, asked, begin, end)
             key = _key(by, member, owners.get(member), run.route or "unknown", day)
             yield (
+                member,
                 key,
                 Cost(
                     key,
@@ -292,7 +298,13 @@ class Money(Protocol):
 
 
 async def costs_of(
-    books: Money, since: datetime, until: datetime, by: str = "model", *, rehearsal: bool = False
+    books: Money,
+    since: datetime,
+    until: datetime,
+    by: str = "model",
+    *,
+    rehearsal: bool = False,
+    owner: str | None = None,
 ) -> Report:
     """Read and put together the costs of a period.
 
@@ -302,9 +314,10 @@ async def costs_of(
         until: Its end.
         by: One of `BY`.
         rehearsal: Whether rehearsals are what is told of.
+        owner: Whose models alone; those of all when `None`.
     """
     known = shipped(*await books.shipped())
     owners = {each.model: known.policy(each.model).owner for each in known.placements}
     sharing = {key: tuple(each.model for each in found) for (_, key), found in known.by_object.items()}
     runs, bought = await books.runs(since, until), await books.bought(since, until)
-    return report(runs, bought, owners, sharing, since, until, by, rehearsal=rehearsal)
+    return report(runs, bought, owners, sharing, since, until, by, rehearsal=rehearsal, owner=owner)

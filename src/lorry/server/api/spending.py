@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from lorry.model.budget import Budget, require_sound_budget, standings
+from lorry.errors import TokenNotAllowed
+from lorry.generation.gateway.callers import Caller
+from lorry.model.budget import MODEL, OWNER, Budget, require_sound_budget, standings
 from lorry.server.api.asking import Admin, TheRooms
 from lorry.spend.costs import costs_of
 
@@ -39,29 +41,31 @@ def spending_router() -> APIRouter:
 
 async def costs(
     rooms: TheRooms,
-    _caller: Admin,
+    caller: Admin,
     by: Literal["model", "owner", "route", "day"] = "model",
     since: Annotated[datetime | None, Query(description="That of the month when left out.")] = None,
     until: Annotated[datetime | None, Query(description="Now when left out.")] = None,
     rehearsals: bool = False,
 ) -> dict[str, Any]:
-    """Say what was spent, as of the keeper's last look."""
+    """Say what was spent, as of the keeper's last look; a token with an owner sees that of its owner."""
     now = rooms.now()
     begin = _aware(since) if since else now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     end = min(_aware(until), now) if until else now
-    found = await costs_of(rooms.money, min(begin, end), end, by, rehearsal=rehearsals)
+    found = await costs_of(rooms.money, min(begin, end), end, by, rehearsal=rehearsals, owner=caller.owner)
     return found.as_dict()
 
 
-async def leases(rooms: TheRooms, _caller: Admin) -> dict[str, Any]:
+async def leases(rooms: TheRooms, caller: Admin) -> dict[str, Any]:
     """List what bills by the hour, and until when it may."""
-    return {"leases": [each.as_dict() for each in await rooms.money.leases()]}
+    found = await rooms.money.leases()
+    mine = [each for each in found if caller.owner is None or _is_of(rooms, caller.owner, each.model)]
+    return {"leases": [each.as_dict() for each in mine]}
 
 
-async def budgets(rooms: TheRooms, _caller: Admin) -> dict[str, Any]:
+async def budgets(rooms: TheRooms, caller: Admin) -> dict[str, Any]:
     """List the budgets, and how each stands."""
     now = rooms.now()
-    found = await rooms.money.budgets()
+    found = [each for each in await rooms.money.budgets() if _may(rooms, caller, each.scope)]
     standing = standings(found, await rooms.money.spent(now), now)
     return {
         "budgets": [each.as_dict() for each in found],
@@ -71,6 +75,7 @@ async def budgets(rooms: TheRooms, _caller: Admin) -> dict[str, Any]:
 
 async def set_budget(rooms: TheRooms, caller: Admin, scope: _Scope, body: BudgetBody) -> dict[str, Any]:
     """Set what may be spent; it counts at the gateway within a minute."""
+    _require_own(rooms, caller, scope)
     budget = Budget(scope, body.day_cents, body.month_cents, body.at_limit, body.warn_at)
     require_sound_budget(budget)
     await rooms.money.set_budget(budget)
@@ -79,8 +84,28 @@ async def set_budget(rooms: TheRooms, caller: Admin, scope: _Scope, body: Budget
 
 async def forget_budget(rooms: TheRooms, caller: Admin, scope: _Scope) -> dict[str, Any]:
     """Take a budget away; none of that scope is fine."""
+    _require_own(rooms, caller, scope)
     await rooms.money.forget_budget(scope)
     return await budgets(rooms, caller)
+
+
+def _is_of(rooms: TheRooms, owner: str, model: str | None) -> bool:
+    return model is not None and rooms.directory.now.policy(model).owner == owner
+
+
+def _may(rooms: TheRooms, caller: Caller, scope: str) -> bool:
+    """Say whether a caller may know of a budget: the house of all, an owner of its own and its models'."""
+    owner = caller.owner
+    if owner is None or scope == f"{OWNER}{owner}":
+        return True
+    return scope.startswith(MODEL) and _is_of(rooms, owner, scope.removeprefix(MODEL))
+
+
+def _require_own(rooms: TheRooms, caller: Caller, scope: str) -> None:
+    if not _may(rooms, caller, scope):
+        raise TokenNotAllowed(
+            f"A token of {caller.owner} can set budgets of {OWNER}{caller.owner} and of its models alone."
+        )
 
 
 def _aware(moment: datetime) -> datetime:
