@@ -103,8 +103,11 @@ async def test_what_was_spent_counts_to_each_of_its_scopes(store: Store) -> None
         ("together-url", "ann", 5.0),
         ("together-merged", "ann", 9.0),
     }
+    await store.ledger.write([asked(4, timedelta(hours=2), 1.0, route="local")])
+    local = [each for each in await store.books.bought(NOW - timedelta(days=1), NOW) if each.route == "local"]
+    assert [each.rehearsal for each in local] == [True]
     traffic = await store.books.asked(NOW - timedelta(days=1), NOW)
-    assert [each.seconds for each in traffic["tok"]] == [1.0, 1.0]
+    assert [each.seconds for each in traffic["tok"]] == [1.0, 1.0, 1.0]
 
 
 async def test_a_budget_is_one_of_its_scope(store: Store) -> None:

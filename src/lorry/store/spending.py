@@ -184,7 +184,16 @@ class StoredBooks:
         )
         policies = await self._store.policies()
         rows = await self._database.rows(query)
-        return tuple(Bought(**{**row, "owner": _owner(row, policies)}) for row in rows)
+        return tuple(
+            Bought(
+                **{
+                    **row,
+                    "owner": _owner(row, policies),
+                    "rehearsal": bool(row["rehearsal"]) or row["route"] == "local",  # nobody owes either
+                }
+            )
+            for row in rows
+        )
 
     async def asked(self, since: datetime, until: datetime) -> Mapping[str, Sequence[Asked]]:
         """Read when which place was asked, and for how long."""

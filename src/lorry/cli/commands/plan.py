@@ -144,7 +144,8 @@ def _lines(
         for name, found in rows
     ]
     head = (
-        f"{count:,} requests to {len(traffic)} models; a replica costs {dollars(ground.cents_per_hour)} an "
+        f"{count:,} request{'s' if count != 1 else ''} to {len(traffic)} "
+        f"model{'s' if len(traffic) != 1 else ''}; a replica costs {dollars(ground.cents_per_hour)} an "
         f"hour and starts in {ground.start:g} s."
     )
     lines = [head, "", *table(("POLICY", "COST", "HOURS", "STARTS", "WAITED", "EACH"), cells)]
