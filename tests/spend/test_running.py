@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from lorry.api import Lorry
+from lorry.engine.testing import running_engine
 from lorry.errors import BudgetSpent, ModelNotFound, NoReplicas, OptionInvalid, PriceNotAccepted
 from lorry.model.budget import Budget
 from lorry.model.forecast import Price
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
+from lorry.settings import Settings
 from lorry.spend.matching import Defaults
 from lorry.spend.running import Running
 from tests.spend.ground import BASE, Ground, Told, ground, minutes
 from tests.spend.world import START, Memory, World
+
+DISPATCH = Path(__file__).resolve().parents[2] / "examples" / "dispatch"
 
 
 def lorry_at(at: Ground) -> Lorry:
@@ -168,3 +172,20 @@ async def test_a_model_is_kept_on_in_its_hours() -> None:
         on.append(thing.on)
     assert START.weekday() == 0
     assert [hour for hour in range(24, 48) if on[hour]] == list(range(32, 42))
+
+
+async def test_a_budget_stands_before_a_delivery(tmp_path: Path) -> None:
+    """A delivery whose first hour does not fit makes nothing; one that fits asks for its price."""
+    with running_engine(tmp_path / "engine", hardware="together") as engine:
+        settings = Settings(
+            tmp_path / "home", together_url=engine.url, together_key="any", hub_url=engine.url
+        )
+        async with Lorry(settings) as lorry:
+            await lorry.set_budget(Budget("model:dispatch", month_cents=100))
+            with pytest.raises(BudgetSpent) as caught:
+                await lorry.ship(DISPATCH, "dispatch", route="together-merged", agree=_yes)
+            assert "An hour of dispatch would cost $5.49" in str(caught.value)
+            assert sum(engine.counts().values()) == 0
+            await lorry.set_budget(Budget("model:dispatch", month_cents=1000))
+            with pytest.raises(PriceNotAccepted):
+                await lorry.ship(DISPATCH, "dispatch", route="together-merged", agree=_no)
