@@ -111,6 +111,22 @@ async def test_many_are_listed_in_few_calls(platform: Platform, fleet: TogetherF
     assert listed.missing == {}
 
 
+async def test_an_endpoint_with_many_deployments_is_listed_whole(
+    platform: Platform, fleet: TogetherFleet
+) -> None:
+    """An endpoint shows its ten newest deployments; where there may be more, all of them are listed."""
+    base = await platform.registry.base(BASE)
+    endpoint = await platform.endpoints.create("lorry-many-12345678")
+    config = base.configurations[0].resource
+    for number in range(12):
+        order = DeploymentOrder(f"lorry-many-{number:02}-12345678", base.resource, config, Scaling(1, 1))
+        await platform.deployments.create(endpoint.id, order)
+    listed = (await fleet.list()).objects
+    assert len({thing.id for thing in listed}) == 12
+    assert all(thing.parent == endpoint.id and thing.wanted == 1 for thing in listed)
+    assert sum(thing.running for thing in listed) == 8  # as many as the rehearsed hardware has room for
+
+
 async def test_a_container_sleeps_and_wakes(platform: Platform, fleet: TogetherFleet) -> None:
     """Its expiry stands in its description; stopped it needs no replica, started it has one."""
     order = ContainerOrder("lorry-box-12345678", "registry/lorry-worker:1", environment={"LORRY_BASE": BASE})
