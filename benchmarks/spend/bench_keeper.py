@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from lorry.spend.keeper import Keeper  # noqa: E402
+from lorry.spend.learning import compare  # noqa: E402
 from lorry.spend.matching import Defaults  # noqa: E402
-from lorry.spend.replay import Ground, compare  # noqa: E402
+from lorry.spend.replay import Ground  # noqa: E402
 from lorry.store import open_store  # noqa: E402
 from tests.spend.ground import Told  # noqa: E402
 from tests.spend.test_month import CENTS, MODELS, STARTING, WAIT_SHARE, Month, traffic_of  # noqa: E402

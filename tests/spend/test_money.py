@@ -20,7 +20,8 @@ from lorry.model.budget import (
     severest,
     standings,
 )
-from lorry.spend.costs import BY, Bought, report
+from lorry.model.costs import Bought
+from lorry.spend.costs import BY, report
 from lorry.spend.metering import Whose, settled
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)

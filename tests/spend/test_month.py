@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from lorry.model.serving import Policy
 from lorry.spend.keeper import Keeper
+from lorry.spend.learning import idle_for
 from lorry.spend.matching import Defaults
 from lorry.spend.ports import Fleet
-from lorry.spend.replay import Ground, idle_for, optimum, total
+from lorry.spend.replay import Ground, optimum, total
 from lorry.spend.traffic import Asked
 from tests.spend.ground import Told
 from tests.spend.world import CENTS, START, Memory, World

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lorry.errors import OptionInvalid
 from lorry.model.hours import parse_hours
 from lorry.spend.advice import Hosted, break_even, packings
-from lorry.spend.replay import CANDIDATES, Ground, Idling, compare, idle_for, optimum, replay, total
+from lorry.spend.learning import CANDIDATES, compare, idle_for
+from lorry.spend.replay import Ground, Idling, optimum, replay, total
 from lorry.spend.traffic import Asked, read_traffic, write_traffic
 
 GROUND = Ground(549.0, 120.0, 60.0)

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from lorry.model.billing import Lease
 from lorry.model.budget import Budget, Standing, require_sound_budget, standings
+from lorry.model.costs import Report
 from lorry.model.names import parse_name
 from lorry.model.prices import HARDWARE, HardwarePrice, TokenPrice
 from lorry.spend.advising import advise
-from lorry.spend.costs import BY, Report, costs_of
+from lorry.spend.costs import BY, costs_of
 from lorry.spend.keeper import Passed
 from lorry.spend.matching import shipped
 from lorry.spend.replay import Ground

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from lorry.cli.tables import table
 from lorry.errors import OptionInvalid
 from lorry.model.budget import Budget, Standing
+from lorry.model.costs import Cost, Report
 from lorry.model.forecast import Price
 from lorry.model.prices import PICTURES, HardwarePrice, TokenPrice
-from lorry.spend.costs import Cost, Report
 from lorry.spend.deciding import Act
 from lorry.spend.keeper import Passed
 from lorry.spend.passing import Done

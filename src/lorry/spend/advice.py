@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,6 @@ class BreakEven:
             f"(${self.own_cents_per_hour / 100:.2f} an hour) is cheaper than {self.request_cents:.3g} cents "
             f"a request; it had {self.seen_per_hour:,.1f}, so {better} is cheaper"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
-        return {**asdict(self), "sentence": self.sentence}
 
 
 def break_even(model: str, own: float, request: float, seen: float) -> BreakEven | None:
@@ -99,10 +94,6 @@ class Packing:
             f"deployments of their own, and ${self.packed_cents / 100:.2f} on {self.deployments} that they "
             f"share (`lorry ship … --route together-attached`): {', '.join(self.models)}"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
-        return {**asdict(self), "sentence": self.sentence}
 
 
 def packings(hosted: Iterable[Hosted], shared: Mapping[str, float], slots: int = 16) -> tuple[Packing, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from lorry.model.placement import Placement
 from lorry.model.prices import PICTURES
 from lorry.spend.advice import Hosted, break_even, packings
-from lorry.spend.replay import Ground, idle_for
+from lorry.spend.learning import idle_for
+from lorry.spend.replay import Ground
 from lorry.spend.traffic import Asked, Traffic
 
 #: Routes on which a model has replicas of its own.

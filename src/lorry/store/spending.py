@@ -12,10 +12,10 @@ from sqlalchemy import delete, func, or_, select
 
 from lorry.model.billing import BilledKind, Lease, Run
 from lorry.model.budget import ALL, MODEL, OWNER, Budget, Spent
+from lorry.model.costs import Bought
 from lorry.model.kept import State
 from lorry.model.placement import Placement, TrainedModel
 from lorry.model.serving import Policy
-from lorry.spend.costs import Bought
 from lorry.spend.ports import Activity
 from lorry.spend.scaling import Load
 from lorry.spend.traffic import Asked

@@ -33,7 +33,7 @@ def costs(
     """
     from lorry.api import Lorry
     from lorry.cli.spending import cost_lines, moment
-    from lorry.spend.costs import Report
+    from lorry.model.costs import Report
     from lorry.spend.keeper import Passed
     from lorry.wiring import now
 
@@ -61,7 +61,7 @@ def _print_csv(found: object) -> None:
     import csv
     import sys
 
-    from lorry.spend.costs import Report
+    from lorry.model.costs import Report
 
     assert isinstance(found, Report)  # noqa: S101 - imported late, so that `--help` is quick
     rows = [row.as_dict() for row in (*found.rows, found.total)]

@@ -36,7 +36,8 @@ def plan(
         price: US dollars that a replica costs an hour.
         start_seconds: Seconds that one takes from asleep to answering.
     """
-    from lorry.spend.replay import Ground, compare
+    from lorry.spend.learning import compare
+    from lorry.spend.replay import Ground
 
     _require_sound(days, wait_share, price, start_seconds)
     ground = Ground(price * 100, start_seconds)

@@ -9,22 +9,26 @@ what its reference says (dossier 2.7) and was not tried on the real service.
 from __future__ import annotations
 
 import builtins
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from together import omit
-from together.types import Endpoint, EndpointDeploymentSummary
-from together.types.beta import Deployment
+from together.types import Endpoint
 
 from lorry.delivery.ports import Deployments, Scaling
 from lorry.errors import AccessDenied, NotThere, PlatformError
 from lorry.model.billing import Billed, BilledKind
-from lorry.model.names import stamped, unstamped
+from lorry.model.names import stamped
 from lorry.model.prices import HardwarePrice, TokenPrice
 from lorry.platforms.together.connection import Connection
-from lorry.platforms.together.fields import bare_name, text
+from lorry.platforms.together.fleet_rows import (
+    UNTIL,
+    changes_of,
+    container_row,
+    deployment_row,
+    legacy_row,
+)
 from lorry.platforms.together.price_list import hardware_prices, token_prices
 from lorry.spend.ports import Listing
 
@@ -36,9 +40,6 @@ _PRICES = timedelta(minutes=10)
 _SHOWN = 10
 #: Events that are read of an endpoint's history.
 _EVENTS = 100
-
-_UNTIL = re.compile(r"\s*\[lorry: may run until (\d{4}-\d\d-\d\dT\d\d:\d\dZ)\]")
-_ENDED = ("DEPLOYMENT_STATE_STOPPING", "DEPLOYMENT_STATE_STOPPED", "DEPLOYMENT_STATE_FAILED")
 
 
 class TogetherFleet:
@@ -100,41 +101,18 @@ class TogetherFleet:
                 continue
             shown = row.deployments or []
             whole = shown if len(shown) < _SHOWN else await self._all_of(row, project)
-            found += self._at.read(doing, lambda: [self._deployment(row, each, prices) for each in whole])  # noqa: B023
+            found += self._at.read(doing, self._shown, row, whole, prices)
         return found
+
+    def _shown(
+        self, row: Endpoint, whole: Sequence[Any], prices: Mapping[str, float]
+    ) -> builtins.list[Billed]:
+        return [deployment_row(row, each, prices, rehearsal=self.rehearsal) for each in whole]
 
     async def _all_of(self, row: Endpoint, project: str) -> builtins.list[Any]:
         with self._at.faults.translated(f"list the deployments of {row.id}"):
             listed = self._at.client.endpoints.deployments.list(row.id, project_id=project)
             return [each async for each in listed]
-
-    def _deployment(
-        self, row: Endpoint, each: EndpointDeploymentSummary, prices: Mapping[str, float]
-    ) -> Billed:
-        name, until = unstamped(bare_name(each))
-        status = getattr(each, "status", None)  # whole deployments have one, summaries their state alone
-        said = getattr(each, "state", None) or getattr(status, "state", "") or ""
-        ready = getattr(each, "ready_replicas", None)
-        ready = getattr(status, "ready_replicas", None) if ready is None else ready
-        wanted = each.desired_replicas
-        if wanted is None:
-            wanted = 0 if said in _ENDED else int(each.autoscaling.min_replicas or 0)
-        hardware = each.hardware or ""
-        return Billed(
-            id=text(each, "id"),
-            kind=BilledKind.DEPLOYMENT,
-            name=name,
-            parent=text(row, "id"),
-            address=row.name,
-            running=0 if said in _ENDED else int(ready or 0),
-            wanted=wanted,
-            hardware=hardware,
-            cents_per_hour=prices.get(hardware),
-            said=said,
-            created_at=_utc(each.created_at),
-            until=until,
-            rehearsal=self.rehearsal,
-        )
 
     async def _hardware(self) -> Mapping[str, float]:
         """Read prices by the hour, by name of hardware; the last known ones while nobody tells new ones."""
@@ -156,26 +134,7 @@ class TogetherFleet:
         doing = "list the containers"
         with self._at.faults.translated(doing):
             rows = (await self._at.client.beta.jig.list()).data or []
-        return self._at.read(doing, lambda: [self._container(row) for row in rows])
-
-    def _container(self, row: Deployment) -> Billed:
-        name = text(row, "name")
-        said = _UNTIL.search(row.description or "")
-        asleep = row.status in ("ScaledToZero", "Failed")
-        least = row.min_replicas if row.min_replicas is not None else 1
-        return Billed(
-            id=row.id or name,
-            kind=BilledKind.CONTAINER,
-            name=name,
-            address=name,
-            running=0 if asleep else row.ready_replicas or 0,
-            wanted=0 if asleep else least,
-            hardware=f"{row.gpu_count or 1}x{row.gpu_type or 'unknown'}",
-            said=row.status or "",
-            created_at=_utc(row.created_at),
-            until=datetime.fromisoformat(said[1]) if said else None,
-            rehearsal=self.rehearsal,
-        )
+        return self._at.read(doing, lambda: [container_row(row, rehearsal=self.rehearsal) for row in rows])
 
     async def _legacy(self) -> builtins.list[Billed]:
         doing = "list the endpoints of the first version"
@@ -184,26 +143,8 @@ class TogetherFleet:
             answer: Any = await self._at.client.get(
                 "/v1/endpoints", cast_to=object, options={"params": query}
             )
-        return self._at.read(doing, lambda: [self._old(row) for row in answer["data"]])
-
-    def _old(self, row: Mapping[str, Any]) -> Billed:
-        name, until = unstamped(str(row.get("display_name") or row["name"]).rpartition("/")[2])
-        said = str(row["state"])
-        on = said in ("PENDING", "STARTING", "STARTED")
-        least = int((row.get("autoscaling") or {}).get("min_replicas") or 1)
-        created = row.get("created_at")
-        return Billed(
-            id=str(row["id"]),
-            kind=BilledKind.LEGACY,
-            name=name,
-            address=str(row["name"]),
-            running=least if said == "STARTED" else 0,
-            wanted=least if on else 0,
-            hardware=str(row.get("hardware") or ""),
-            said=said,
-            created_at=_utc(datetime.fromisoformat(str(created))) if created else None,
-            until=until,
-            rehearsal=self.rehearsal,
+        return self._at.read(
+            doing, lambda: [legacy_row(row, rehearsal=self.rehearsal) for row in answer["data"]]
         )
 
     async def changes(self, thing: Billed) -> tuple[tuple[datetime, int], ...]:
@@ -228,7 +169,7 @@ class TogetherFleet:
             raise
         except PlatformError:
             return ()  # then the time of the look has to do
-        return self._at.read("read what happened", _changes, rows, max(1, thing.running, thing.wanted))
+        return self._at.read("read what happened", changes_of, rows, max(1, thing.running, thing.wanted))
 
     async def requests(self, thing: Billed, since: datetime) -> int | None:
         """Count the requests that the platform itself saw since a time; `None` where it does not tell."""
@@ -263,7 +204,7 @@ class TogetherFleet:
                 await self._at.client.patch(f"/v1/endpoints/{thing.id}", cast_to=object, body=body)
             else:
                 present = await self._at.client.beta.jig.retrieve(thing.id)
-                plain = _UNTIL.sub("", present.description or "")
+                plain = UNTIL.sub("", present.description or "")
                 said = f"{plain} [lorry: may run until {until.astimezone(UTC):%Y-%m-%dT%H:%MZ}]".strip()
                 await self._at.client.beta.jig.update(thing.id, description=said)
 
@@ -296,39 +237,3 @@ class TogetherFleet:
                     await self._at.client.patch(f"/v1/endpoints/{thing.id}", cast_to=object, body=body)
         except NotThere:
             return
-
-
-def _changes(rows: builtins.list[Any], count: int) -> tuple[tuple[datetime, int], ...]:
-    """Read the states that were written down, newest first, as numbers of replicas, oldest first.
-
-    `deployment.scaled` tells how many there shall be, and the state that follows that they are there.
-    """
-    found: list[tuple[datetime, int]] = []
-    wanted = first_wanted(rows, count)
-    for row in reversed(rows):
-        at = _utc(row.created_at)
-        if at is None:
-            continue
-        if row.type == "deployment.scaled" and row.new_replicas is not None:
-            wanted = int(row.new_replicas) or wanted
-        elif row.type == "deployment.status_updated":
-            said = row.status or ""
-            if said == "DEPLOYMENT_STATE_READY":
-                found.append((at, wanted))
-            elif said in _ENDED:
-                found.append((at, 0))
-    return tuple(step for number, step in enumerate(found) if number == 0 or step[1] != found[number - 1][1])
-
-
-def first_wanted(rows: builtins.list[Any], count: int) -> int:
-    """Say how many replicas there should be before the first of these events, newest first."""
-    for row in reversed(rows):
-        if row.type == "deployment.scaled" and row.old_replicas is not None:
-            return int(row.old_replicas) or int(row.new_replicas or count)
-    return count
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
