@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import database, postgres
 
 __all__ = ["database", "postgres"]
+
+# How long a draw takes says how busy the machine is, and nothing of the law that is checked.
+settings.register_profile("lorry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lorry")
 
 #: What a process needs to run at all; everything else is taken away, keys and proxies first of all.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")

@@ -17,6 +17,8 @@ SHIP_STEPS = {
     *("prove", "ready"),
 }
 RETIRE_STEPS = {"unroute", "stop", "stopped", "deployment", "endpoint", "model", "repository", "forget"}
+#: After which entries it is killed. `make sweep` kills the same deliveries at every point, against doubles.
+EVERY_OTHER = range(1, 200, 2)
 KINDS = ("models", "revisions", "endpoints", "deployments", "repos")
 
 
@@ -59,27 +61,27 @@ def _last(home: Path) -> str:
 def test_a_killed_ship_ends_with_one_of_each(runner: Runner, engine: RunningEngine, tmp_path: Path) -> None:
     """Killed after any entry, `ship` or `resume` finishes, with one of each thing on the engine."""
     before = engine.counts()
-    for number in range(1, 200):
+    for turn, number in enumerate(EVERY_OTHER, 1):
         home, name = tmp_path / f"home-{number}", f"ship-{number}"
         killed = runner.ask(**_order(engine, home, name, "ship", number))
         if killed == Answer("done"):
             break
         assert killed == Answer("killed"), killed
-        last, verb = _last(home), "resume" if number % 2 else "ship"
+        last, verb = _last(home), "resume" if turn % 2 else "ship"
         answer = runner.ask(**_order(engine, home, name, verb))
         print(f"{number:3} killed after entry, journal ended: {last:30} {verb:6} -> {answer.status}")
         assert answer == Answer("done") or (last == "delivery ready done" and verb == "resume"), answer
-        assert engine.counts() == {kind: before[kind] + number for kind in KINDS}
+        assert engine.counts() == {kind: before[kind] + turn for kind in KINDS}
         assert _rows(home, "select state from placements") == [("ready",)]
         assert _done(home, "delivery") == SHIP_STEPS
     assert number > 30, "the sweep ended before it began"
-    print(f"ship: {number - 1} entries to kill at, all tried")
+    print(f"ship: {number - 1} entries to kill at, every other one tried")
 
 
 def test_a_killed_retire_ends_with_nothing(runner: Runner, engine: RunningEngine, tmp_path: Path) -> None:
     """Killed after any entry, `retire` run again finishes, and nothing of the model is left anywhere."""
     before = engine.counts()
-    for number in range(1, 200):
+    for number in EVERY_OTHER:
         home, name = tmp_path / f"home-{number}", f"retire-{number}"
         assert runner.ask(**_order(engine, home, name, "ship")) == Answer("done")
         killed = runner.ask(**_order(engine, home, name, "retire", number))
@@ -94,4 +96,4 @@ def test_a_killed_retire_ends_with_nothing(runner: Runner, engine: RunningEngine
         assert _rows(home, "select * from models") == []
         assert _done(home, "retire") == RETIRE_STEPS
     assert number > 10, "the sweep ended before it began"
-    print(f"retire: {number - 1} entries to kill at, all tried")
+    print(f"retire: {number - 1} entries to kill at, every other one tried")

@@ -121,16 +121,6 @@ class MemoryDeployments:
 
         await self.ground.meet("deployments.start", act)
 
-    async def scale(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
-        """Change how many replicas run; a stopped deployment starts."""
-
-        def act() -> None:
-            row = self.ground.things["deployments"].get(deployment)
-            if row and row["endpoint"] == endpoint:
-                row.update(aim="run", looks=0, replicas=scaling.min_replicas)
-
-        await self.ground.meet("deployments.scale", act)
-
     async def look(self, endpoint: str, deployment: str) -> HostedDeployment | None:
         """Read one deployment's present state."""
 

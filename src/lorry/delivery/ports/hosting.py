@@ -333,9 +333,6 @@ class Deployments(Protocol):
     async def start(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
         """Give a stopped deployment its replicas again."""
 
-    async def scale(self, endpoint: str, deployment: str, scaling: Scaling) -> None:
-        """Change how many replicas run, and nothing else; a stopped deployment starts."""
-
     async def stop(self, endpoint: str, deployment: str) -> None:
         """Scale a deployment to zero; one that is stopped or not there is fine."""
 

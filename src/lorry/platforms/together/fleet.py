@@ -16,12 +16,13 @@ from typing import Any
 from together import omit
 from together.types import Endpoint
 
-from lorry.delivery.ports import Deployments, Scaling
+from lorry.delivery.ports import Scaling
 from lorry.errors import AccessDenied, NotThere, PlatformError
 from lorry.model.billing import Billed, BilledKind
 from lorry.model.names import stamped
 from lorry.model.prices import HardwarePrice, TokenPrice
 from lorry.platforms.together.connection import Connection
+from lorry.platforms.together.deployments import TogetherDeployments
 from lorry.platforms.together.fleet_rows import (
     UNTIL,
     changes_of,
@@ -55,7 +56,7 @@ class TogetherFleet:
     def __init__(
         self,
         connection: Connection,
-        deployments: Deployments,
+        deployments: TogetherDeployments,
         now: Callable[[], datetime],
         *,
         rehearsal: bool = False,
