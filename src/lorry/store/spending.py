@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, or_, select
 
 from lorry.model.billing import BilledKind, Lease, Run
-from lorry.model.budget import ALL, MODEL, OWNER, Budget, Spent
+from lorry.model.budget import Budget, Spent, scopes_of
 from lorry.model.costs import Bought
 from lorry.model.kept import State
 from lorry.model.placement import Placement, TrainedModel
@@ -152,10 +152,9 @@ class StoredBooks:
 
         def add(model: str | None, in_day: float, in_month: float) -> None:
             owner = policies[model].owner if model is not None and model in policies else None
-            for scope in (f"{MODEL}{model}" if model else None, f"{OWNER}{owner}" if owner else None, ALL):
-                if scope is not None:
-                    days[scope] += in_day
-                    months[scope] += in_month
+            for scope in scopes_of(model, owner):
+                days[scope] += in_day
+                months[scope] += in_month
 
         for run in await self.runs(month, now):
             if not run.rehearsal:

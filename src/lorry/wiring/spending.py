@@ -32,9 +32,10 @@ class Journalled:
 
     async def note(self, model: str | None, action: str, message: str, data: Mapping[str, object]) -> None:
         """Tell one thing; what the database refuses is in the log at least."""
-        (_LOG.warning if action in ("failed", "budget") else _LOG.info)("%s", message)
         if self._listen is not None:
             self._listen(message)
+        else:
+            (_LOG.warning if action in ("failed", "budget") else _LOG.info)("%s", message)
         if model is None:
             return
         at = self._house.clock()
@@ -88,7 +89,5 @@ async def keep(
         except Exception:  # noqa: BLE001 - a fault of ours in one pass must not end all of them
             _LOG.exception("a pass of the keeper failed")
         else:
-            for problem in passed.problems:
-                _LOG.warning("%s", problem)
             told(passed)
         await asyncio.sleep(seconds)

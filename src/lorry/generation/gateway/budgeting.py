@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lorry.errors import BudgetSpent
-from lorry.model.budget import ALL, SOFTEN, STOP, Standing, holding, require_room
+from lorry.model.budget import SOFTEN, STOP, Standing, holding, require_room, scopes_of
 
 
 class Budgets:
@@ -24,7 +24,7 @@ class Budgets:
     def add(self, model: str, owner: str | None, cents: float) -> None:
         """Count what a request costs; a negative number gives back what it did not."""
         if self._found and cents:
-            for scope in {f"model:{model}", f"owner:{owner}", ALL}:
+            for scope in scopes_of(model, owner):
                 self._since[scope] += cents
 
     def left(self, model: str, owner: str | None) -> float | None:
