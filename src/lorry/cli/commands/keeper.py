@@ -75,6 +75,7 @@ def _run(common: Common, *, stop_with_stdin: bool) -> None:
                 for problem in passed.problems:
                     if problem not in known:  # the same trouble is told once, and not every minute
                         told(problem)
+                known.clear()  # what came back after it was over is told again
                 known.update(passed.problems)
 
             passes = asyncio.create_task(keep(keeper_of(house, Journalled(house, told)), seconds, seen))
