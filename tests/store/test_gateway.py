@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,21 @@ async def test_tokens_and_policies_come_back_as_they_were(store: Store) -> None:
     assert (await store.policy("tok"), await store.policies()) == (policy, {"tok": policy})
     marks.append(await store.mark())
     assert len(set(marks)) == len(marks)
+
+
+async def test_who_is_called_off_leaves_no_transaction_behind(store: Store) -> None:
+    """Called off anywhere in it, even twice: it has ended when its caller has, and what it wrote stands."""
+    for turns in range(12):
+        work = asyncio.create_task(store.set_policy(f"model-{turns}", Policy("ann")))
+        for _ in range(turns + 1):
+            await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.sleep(0)
+        work.cancel()
+        done = await asyncio.gather(work, return_exceptions=True)
+        assert isinstance(done[0], asyncio.CancelledError)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert (await store.policy(f"model-{turns}")).owner == "ann"
 
 
 async def test_outages_and_starts_are_remembered(store: Store) -> None:

@@ -18,10 +18,10 @@ _T = TypeVar("_T")
 
 
 def unbroken(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Have a transaction end even when whoever waits for it is called off.
+    """Have a transaction end, and only then whoever waits for it, even when that is called off.
 
     Called off in the middle, a connection of SQLite would be thrown away with its lock still held, and every
-    writer would wait until that times out.
+    writer would wait until that times out. Left behind, it would be cut off by the end of the event loop.
 
     Args:
         method: Holds a whole transaction.
@@ -30,11 +30,16 @@ def unbroken(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coro
     @wraps(method)
     async def whole(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         work = asyncio.create_task(method(*args, **kwargs))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            work.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks any more
-            raise
+        called_off = None
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError as error:
+                called_off = error
+        if called_off is None:
+            return work.result()
+        work.cancelled() or work.exception()  # nobody asks any more
+        raise called_off
 
     return whole
 
