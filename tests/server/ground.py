@@ -87,7 +87,7 @@ class Places:
         self.sent: list[Sent] = []
         self.arrived = asyncio.Event()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:  # noqa: ARG002
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
         """Send a request once."""
         return _Call(self, Sent(url, headers, json.loads(body)))
 

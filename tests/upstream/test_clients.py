@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
-from lorry.generation.ports import AnswerCut, NotSent, Reply, Upstream
-from lorry.upstream.quick import QuickUpstream
+from lorry.generation.ports import AnswerCut, NotSent, Upstream
+from lorry.upstream.direct import DirectUpstream
 from lorry.upstream.steady import SteadyUpstream
+from tests.upstream.serving import OK, serving, whole
 
-CLIENTS: dict[str, Callable[[float], Upstream]] = {"pyreqwest": QuickUpstream, "aiohttp": SteadyUpstream}
-
-
-@dataclass
-class Server:
-    """A server on loopback that answers with bytes of a test's choice, and counts what it got."""
-
-    url: str
-    heads: list[bytes] = field(default_factory=list)
-    connections: int = 0
-    readers: list[asyncio.StreamReader] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def serving(
-    answer: Callable[[asyncio.StreamWriter, int], Awaitable[bool]],
-) -> AsyncIterator[Server]:
-    """Run one; `answer` writes to each request (counted from 1) and says whether the connection stays."""
-    server = Server("")
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server.connections += 1
-        server.readers.append(reader)
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                await reader.readexactly(length)
-                server.heads.append(head)
-                if not await answer(writer, len(server.heads)):
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
-    async with listener:
-        yield server
+CLIENTS: dict[str, Callable[[float], Upstream]] = {"direct": DirectUpstream, "aiohttp": SteadyUpstream}
 
 
 @asynccontextmanager
@@ -66,20 +27,8 @@ async def client_of(name: str, seconds: float = 20.0) -> AsyncIterator[Upstream]
         await client.close()
 
 
-async def whole(reply: Reply) -> bytes:
-    """Read a body to its end."""
-    body = b""
-    while (piece := await reply.read()) is not None:
-        body += piece
-    return body
-
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
 @pytest.mark.parametrize("name", CLIENTS)
-@pytest.mark.parametrize("live", [True, False])
-async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str, live: bool) -> None:
+async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str) -> None:
     """Headers and body arrive; status, headers and body come back; the connection is used again."""
 
     async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
@@ -89,7 +38,7 @@ async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str, live: b
     async with serving(answer) as server, client_of(name) as client:
         for _ in range(3):
             async with client.post(
-                server.url, {"authorization": "Bearer k", "x-a": "b"}, b'{"a":1}', live=live
+                server.url, {"authorization": "Bearer k", "x-a": "b"}, b'{"a":1}'
             ) as reply:
                 assert (reply.status, reply.header("Content-Type")) == (200, "application/json")
                 assert reply.headers()["content-length"] == "2"
@@ -100,8 +49,7 @@ async def test_a_request_is_sent_as_it_is_and_its_answer_read(name: str, live: b
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-@pytest.mark.parametrize("live", [True, False])
-async def test_a_body_that_was_read_needs_no_end(name: str, live: bool) -> None:
+async def test_a_body_that_was_read_needs_no_end(name: str) -> None:
     """Who has read as many bytes as the head said may leave; the connection is used again."""
 
     async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
@@ -110,7 +58,7 @@ async def test_a_body_that_was_read_needs_no_end(name: str, live: bool) -> None:
 
     async with serving(answer) as server, client_of(name) as client:
         for _ in range(5):
-            async with client.post(server.url, {}, b"{}", live=live) as reply:
+            async with client.post(server.url, {}, b"{}") as reply:
                 assert bytes(await reply.read() or b"") == b"{}"
         assert server.connections == 1
 
@@ -125,11 +73,11 @@ async def test_a_request_is_never_sent_twice(name: str) -> None:
         return number == 1
 
     async with serving(answer) as server, client_of(name) as client:
-        async with client.post(server.url, {}, b"{}", live=True) as reply:
+        async with client.post(server.url, {}, b"{}") as reply:
             await whole(reply)
         for _ in range(2):
             with pytest.raises(AnswerCut):
-                async with client.post(server.url, {}, b"{}", live=True) as reply:
+                async with client.post(server.url, {}, b"{}") as reply:
                     await whole(reply)
         assert len(server.heads) == 3
 
@@ -146,7 +94,7 @@ async def test_refusals_and_redirects_are_answers(name: str) -> None:
 
     async with serving(answer) as server, client_of(name) as client:
         for status in statuses:
-            async with client.post(server.url, {}, b"{}", live=True) as reply:
+            async with client.post(server.url, {}, b"{}") as reply:
                 assert (reply.status, reply.header("retry-after")) == (status, "7")
                 await whole(reply)
         assert len(server.heads) == 3
@@ -160,7 +108,7 @@ async def test_nobody_there_is_told_from_an_answer_that_was_lost(name: str) -> N
         port = free.getsockname()[1]
     async with client_of(name) as client:
         with pytest.raises(NotSent):
-            async with client.post(f"http://127.0.0.1:{port}/", {}, b"{}", live=True):
+            async with client.post(f"http://127.0.0.1:{port}/", {}, b"{}"):
                 pass
     halves = [b"HTTP/1.1 200", OK.replace(b"Length: 2", b"Length: 900")]
 
@@ -175,11 +123,11 @@ async def test_nobody_there_is_told_from_an_answer_that_was_lost(name: str) -> N
         async with client_of(name) as client:
             for _ in halves:
                 with pytest.raises(AnswerCut):
-                    async with client.post(server.url, {}, b"{}", live=True) as reply:
+                    async with client.post(server.url, {}, b"{}") as reply:
                         await whole(reply)
         async with client_of(name, 0.2) as client:
             with pytest.raises(AnswerCut):
-                async with client.post(server.url, {}, b"{}", live=True):
+                async with client.post(server.url, {}, b"{}"):
                     pass
 
 
@@ -200,7 +148,7 @@ async def test_pieces_come_as_they_are_sent(name: str) -> None:
     async with (
         serving(answer) as server,
         client_of(name) as client,
-        client.post(server.url, {}, b"{}", live=True) as reply,
+        client.post(server.url, {}, b"{}") as reply,
     ):
         for piece in (b"abc", b"def"):
             read.set()
@@ -229,7 +177,7 @@ async def test_a_request_that_is_called_off_ends_at_the_server(name: str, before
     async with serving(answer) as server, client_of(name) as client:
 
         async def ask() -> None:
-            async with client.post(server.url, {}, b"{}", live=True) as reply:
+            async with client.post(server.url, {}, b"{}") as reply:
                 await whole(reply)
 
         task = asyncio.create_task(ask())

@@ -78,14 +78,16 @@ class Server(uvicorn.Server):
         """Speak the lifespan protocol; once the rooms are open, connections go to the front."""
         assert scope["type"] == "lifespan"  # noqa: S101 - nothing else comes before the rooms are open
         await receive()
+        stage = "startup"
         try:
             async with self._open() as self._rooms:
                 self.config.loaded_app = build_front(self._rooms)
                 await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
                 await receive()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is told by who runs the server
             self.failed = error  # `run_server` raises it, for its own sentence instead of a traceback
-            await send({"type": "lifespan.startup.failed", "message": ""})
+            await send({"type": f"lifespan.{stage}.failed", "message": ""})
             return
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -98,7 +100,8 @@ _OTHERS = (
     "Invalid HTTP request",
     "without completing response",
     "Unsupported upgrade",
-    "startup failed",  # told by the error itself
+    "startup failed",  # told by the error itself, as the next is
+    "shutdown failed",
 )
 
 

@@ -1,4 +1,4 @@
-"""`Upstream` over aiohttp, for where pyreqwest does not run."""
+"""`Upstream` over aiohttp, which knows proxies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SteadyUpstream:
 
     Args:
         seconds: What an answer may take in all.
-        proxies: Whether the environment's proxies are used; none of them reaches this machine.
+        proxies: Whether the environment's proxies are used.
     """
 
     def __init__(self, seconds: float, *, proxies: bool = False) -> None:
@@ -31,8 +31,8 @@ class SteadyUpstream:
             headers={"User-Agent": "lorry", "Accept-Encoding": "identity"},
         )
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool) -> _Call:  # noqa: ARG002
-        """Send a request once; aiohttp gives each piece as it comes anyway."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> _Call:
+        """Send a request once."""
         return _Call(self._session.post(url, headers=headers, data=body, allow_redirects=False))
 
     async def close(self) -> None:

@@ -110,7 +110,7 @@ async def open_rooms(
 
     Args:
         settings: The settings.
-        upstream: The HTTP client; pyreqwest when `None`.
+        upstream: The HTTP client; as the environment wants it when `None`.
         tracer: Traces requests; none when `None`.
         clock: Seconds that only grow.
         present: Gives the time, UTC.
@@ -296,12 +296,15 @@ async def _stop(loops: list[asyncio.Task[None]]) -> None:
 
 
 def _client(settings: Settings) -> Upstream:
-    # Its allocator would take memory in pages of 2 MB, and keep most of each: 100 MB with 200 large answers.
-    # It reads this when the library is loaded.
-    os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
-    from lorry.upstream.quick import QuickUpstream
+    from lorry.upstream.direct import DirectUpstream
+    from lorry.upstream.proxied import ProxiedUpstream, proxies_named
 
-    return QuickUpstream(settings.answer_seconds)
+    direct = DirectUpstream(settings.answer_seconds)
+    if not proxies_named():
+        return direct
+    from lorry.upstream.steady import SteadyUpstream
+
+    return ProxiedUpstream(direct, SteadyUpstream(settings.answer_seconds, proxies=True))
 
 
 def _blobs(settings: Settings) -> Blobs:

@@ -19,7 +19,7 @@ from lorry.errors import (
 )
 from lorry.generation.asking import Ask
 from lorry.generation.gateway.composing import Outgoing, compose
-from lorry.generation.gateway.replies import SMALL, length_of, read_error
+from lorry.generation.gateway.replies import length_of, read_error
 from lorry.generation.gateway.sink import Request
 from lorry.generation.ports import AnswerCut, Line, NotSent, Reply, Upstream
 from lorry.model.kept import Came, LedgerRow
@@ -141,12 +141,9 @@ async def ask_place(
     if request.trace:
         headers.update(request.trace)
     try:
-        live = ask.stream or attempt.place.facts.get("large", attempt.place.model.kind == "image-lora")
-        async with upstream.post(out.url, headers, out.body, live=live) as reply:
+        async with upstream.post(out.url, headers, out.body) as reply:
             attempt.first_byte = clock()
-            # A place whose answers are large is not read ahead of: the next one waits outside of our memory.
             attempt.length = length_of(reply)
-            attempt.place.facts["large"] = attempt.length is None or attempt.length > SMALL
             if not 200 <= reply.status < 300:
                 body = await read_error(reply)
                 raise attempt.line.refusal(reply.status, reply.headers(), body, out.url)

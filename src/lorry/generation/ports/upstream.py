@@ -41,17 +41,13 @@ class Reply(Protocol):
 class Upstream(Protocol):
     """A client that repeats nothing by itself and follows no redirect."""
 
-    def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, *, live: bool
-    ) -> AbstractAsyncContextManager[Reply]:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[Reply]:
         """Send a request once; leaving the block before the end of the answer ends the request.
 
         Args:
             url: Where to.
             headers: With it.
             body: All of it.
-            live: Whether the head, and each piece, is wanted as soon as it comes; otherwise they may wait for
-                the first 64 kB, which saves a small answer two ways to the client's own thread.
 
         Raises:
             NotSent: Nothing was sent.
