@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -17,8 +18,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import aiohttp
 import ground
+import uvloop
+
+from lorry.generation.ports import AnswerCut, NotSent
+from lorry.upstream.direct import DirectUpstream
 
 
 def main() -> None:
@@ -45,7 +49,7 @@ def sound(folder: Path, port: int, seconds: int) -> None:
         print("| after s | requests/s | p50 ms | p99 ms | errors | memory MB |\n|---|---|---|---|---|---|")
         began = time.monotonic()
         while (left := seconds - (time.monotonic() - began)) > 1:
-            seen, statuses = asyncio.run(paced(peer, rate, min(60, left)))
+            seen, statuses = uvloop.run(paced(peer, rate, min(60, left)))
             seen.sort()
             wrong = sum(count for status, count in statuses.items() if status != 200)
             p50, p99 = seen[len(seen) // 2], seen[int(len(seen) * 0.99)]
@@ -61,30 +65,32 @@ async def paced(peer: ground.Peer, rate: float, seconds: float) -> tuple[list[fl
     """Ask evenly, whether or not the answers keep up; give latencies from when each was due, and statuses."""
     seen: list[float] = []
     statuses: Counter[int] = Counter()
-    headers = {"authorization": f"Bearer {peer.token}"}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        began = time.monotonic()
-        tasks: set[asyncio.Task[None]] = set()
+    headers = {"authorization": f"Bearer {peer.token}", "content-type": "application/json"}
+    url, body = peer.url + "/v1/images/generations", json.dumps(ground.BODY).encode()
+    client = DirectUpstream(60)  # aiohttp's could not ask as often as it is answered
+    began = time.monotonic()
+    tasks: set[asyncio.Task[None]] = set()
 
-        async def ask(due: float) -> None:
-            try:
-                async with session.post(peer.url + "/v1/images/generations", json=ground.BODY) as got:
-                    await got.read()
-                    statuses[got.status] += 1
-            except aiohttp.ClientError:
-                statuses[0] += 1
-            seen.append(time.monotonic() - due)
+    async def ask(due: float) -> None:
+        try:
+            async with client.post(url, headers, body) as got:
+                while await got.read() is not None:
+                    pass
+                statuses[got.status] += 1
+        except (NotSent, AnswerCut):
+            statuses[0] += 1
+        seen.append(time.monotonic() - due)
 
-        number = 0
-        while (now := time.monotonic() - began) < seconds:
-            while number < now * rate:
-                task = asyncio.create_task(ask(began + number / rate))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                number += 1
-            await asyncio.sleep(0.002)
-        await asyncio.gather(*tasks)
+    number = 0
+    while (now := time.monotonic() - began) < seconds:
+        while number < now * rate:
+            task = asyncio.create_task(ask(began + number / rate))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            number += 1
+        await asyncio.sleep(0.002)
+    await asyncio.gather(*tasks)
+    await client.close()
     return seen, statuses
 
 
@@ -103,7 +109,7 @@ def failing(folder: Path, port: int, seconds: int) -> None:
     settings = {"LORRY_ANSWER_SECONDS": "5"}
     url = f"http://127.0.0.1:{port}/"
     with ground.process(command, 0, url), ground.gateway(folder, port + 1, port, **settings) as peer:
-        seen, statuses = asyncio.run(paced(peer, 300, seconds))
+        seen, statuses = uvloop.run(paced(peer, 300, seconds))
         print(f"\n## {seconds} s at 300 requests/s, an upstream that resets, stalls and fails in bursts\n")
         told = ", ".join(f"{status or 'no answer'}: {count:,}" for status, count in sorted(statuses.items()))
         print(f"{len(seen):,} requests; {told}; the longest took {max(seen):.1f} s; {peer.memory():.0f} MB")

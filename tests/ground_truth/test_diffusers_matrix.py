@@ -27,7 +27,7 @@ from tools.loader_matrix import loadable
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
 
 FAULTY, MIXED = 10, 6  # random files for each family
-EVERY = 2  # of so many layouts one is tried whole; `tools.loader_matrix` tries all of them
+EVERY = 4  # of so many layouts one is tried whole; `tools.loader_matrix` tries all of them
 
 
 def _tables() -> dict[str, FamilyTable]:

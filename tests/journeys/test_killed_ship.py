@@ -26,6 +26,8 @@ STEPS = (
     "prove",
     "ready",
 )
+#: Every other one; tests/crash kills it at many more moments, without a process for each.
+TRIED = STEPS[::2]
 
 
 def _ship_and_kill(terminal: Terminal, name: str, after: str) -> None:
@@ -47,17 +49,18 @@ def _exactly(engine: RunningEngine, count: int) -> None:
     assert set(engine.counts().values()) == {count}, engine.counts()
 
 
-def test_killed_after_any_step_it_ends_with_exactly_one_of_each(tmp_path: Path) -> None:
-    """SIGKILL after any step, then `resume` or `ship` again, gives one model, endpoint and deployment."""
+def test_killed_after_a_step_it_ends_with_exactly_one_of_each(tmp_path: Path) -> None:
+    """SIGKILL after a step, then `resume` or `ship` again, gives one model, endpoint and deployment."""
     terminal = Terminal(tmp_path, tmp_path / "home")
     with running_engine(tmp_path / "engine") as engine:
         os.environ["LORRY_ENGINE_URL"] = engine.url
-        for number, step in enumerate(STEPS, start=1):
+        for number, step in enumerate(TRIED, start=1):
             name = f"tok-{number}"
             _ship_and_kill(terminal, name, step)
-            # Both ways lead on; before the first record there is nothing to resume.
-            again = ("resume", name) if number % 2 == 0 else ("ship", str(EXAMPLES / "tok"), "--name", name)
+            # Both ways lead on; before the first record, and after the last, there is nothing to resume.
+            resumes = number % 2 == 0 and step != "ready"
+            again = ("resume", name) if resumes else ("ship", str(EXAMPLES / "tok"), "--name", name)
             assert terminal.data(*again)["state"] == "ready"
             _exactly(engine, number)
         terminal.ok("retire", "tok-1")
-        _exactly(engine, len(STEPS) - 1)
+        _exactly(engine, len(TRIED) - 1)

@@ -48,10 +48,10 @@ def _generated(model: Any, prompt: list[int], limit: int) -> list[int]:
     return tokens
 
 
-def test_a_batch_of_twenty_answers_as_each_alone(real: LanguageModel) -> None:
-    """Twenty questions, every other with the sample adapter, have the words that they have alone."""
+def test_a_batch_of_ten_answers_as_each_alone(real: LanguageModel) -> None:
+    """Ten questions, every other with the sample adapter, have the words that they have alone."""
     real.load("one", DISPATCH)
-    asked = [ask(question, adapter=("one", None)[at % 2]) for at, question in enumerate(_unseen())]
+    asked = [ask(question, adapter=("one", None)[at % 2]) for at, question in enumerate(_unseen()[:10])]
     assert real.answer(asked) == [one(real, request) for request in asked]
 
 
