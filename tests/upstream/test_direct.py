@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -117,6 +119,27 @@ async def test_a_connection_that_the_server_gives_up_is_not_used_again() -> None
                 for _ in range(10):  # the end of the connection comes to us in a turn of the loop
                     await asyncio.sleep(0)
         assert server.connections == 3
+
+
+async def test_an_end_that_was_not_read_yet_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that closed an idle connection while the loop was busy gets the request by another one."""
+    monkeypatch.setattr("lorry.upstream.direct._FRESH", 0.0)
+    ends: list[int] = []
+
+    async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
+        writer.write(OK)
+        ends.append(os.dup(writer.get_extra_info("socket").fileno()))
+        return True
+
+    async with serving(answer) as server, direct() as client:
+        async with client.post(server.url, {}, b"{}") as reply:
+            assert await whole(reply) == b"{}"
+        with socket.socket(fileno=ends[0]) as end:
+            end.shutdown(socket.SHUT_RDWR)  # and the loop has no turn in which it could notice
+        async with client.post(server.url, {}, b"{}") as reply:
+            assert await whole(reply) == b"{}"
+        os.close(ends[1])
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize("chunked", [True, False])

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from lorry.api.spending import SpendVerbs
-from lorry.api.verbs import DeliveryVerbs
+from lorry.api.watching import WatchVerbs
 from lorry.delivery.ports import Journal, Platform
 from lorry.errors import ModelNotFound
 from lorry.journal import Estimate, Status
@@ -28,7 +28,7 @@ from lorry.wiring import House
 _LOOK_SECONDS = 0.3
 
 
-class Lorry(DeliveryVerbs, SpendVerbs):
+class Lorry(WatchVerbs, SpendVerbs):
     """Ship trained models, generate with them, and remove them again.
 
     Use it as an asynchronous context manager.

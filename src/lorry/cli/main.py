@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Say what weights are, everything that is wrong with them, and where they run.",
     "convert": "Write a LoRA in another layout, with the same strength, and prove it.",
     "ship": "Bring a LoRA to its platform: check, convert, publish, upload, deploy, prove.",
+    "watch": "Ship each training in some folders as soon as it has finished.",
     "resume": "Go on with a delivery that was interrupted.",
     "deliveries": "List what is under way, failed or waits for a person, and who works on it.",
     "cancel": "Stop a delivery at once, keeping or undoing what it made.",

@@ -30,6 +30,7 @@ from lorry.store.migrations import HEAD, REVISIONS, upgrade
 from lorry.store.records import StoredRecords
 from lorry.store.shipped import STORE_FILE
 from lorry.store.spending import StoredBooks
+from lorry.store.trainings import StoredTrainings
 from lorry.store.webhooks import StoredHooks
 
 #: Names the lock under which one process at a time brings the tables of a Postgres database up to date.
@@ -51,6 +52,7 @@ class Store(StoredRecords, StoredJournal, StoredIntents, StoredAccess):
         self.outages = StoredOutages(database)
         self.starts = StoredStarts(database)
         self.books = StoredBooks(self)
+        self.trainings = StoredTrainings(database)
 
 
 @asynccontextmanager

@@ -261,3 +261,17 @@ BUDGETS = Table(
     Column("at_limit", String(20), nullable=False),
     Column("warn_at", Double, nullable=False),
 )
+
+#: Trainings that a watch has seen, and what came of them.
+TRAININGS = Table(
+    "trainings",
+    METADATA,
+    Column("host", String(255), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("mark", String(64), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("model", String(40)),
+    Column("message", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import cast
 
@@ -53,6 +54,19 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether it is open still."""
         return not self._transport.is_closing()
+
+    def quiet(self) -> bool:
+        """Say whether nothing has come meanwhile, as its end would: a loop that is busy has not read it yet.
+
+        A request that is sent on a connection whose end has come already would be lost, and nobody would know
+        whether it was carried out.
+        """
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        quiet = not poll.poll(0)
+        if not quiet:
+            self._transport.abort()
+        return quiet
 
     def begin(self, exchange: Exchange, content: bytes) -> None:
         """Send a request; its answer goes to the exchange."""

@@ -19,6 +19,8 @@ from lorry.upstream.exchange import Exchange
 _CONNECT_SECONDS = 5.0
 #: Seconds for which an idle connection is kept: less than servers usually do, so none is closed under us.
 _IDLE_SECONDS = 50.0
+#: Seconds for which an idle connection is not asked whether the server has closed it: servers wait longer.
+_FRESH = 1.0
 #: Seconds after which the next address of a name is tried beside the one that does not answer (RFC 8305, 8).
 _NEXT_ADDRESS_SECONDS = 0.25
 
@@ -110,7 +112,9 @@ class _Origin:
         """Give a connection that is open and idle; `None` when there is none."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable:
+            if connection.usable and (
+                self._loop.time() - connection.idle_since < _FRESH or connection.quiet()
+            ):
                 return connection
         return None
 
