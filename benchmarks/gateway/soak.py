@@ -51,12 +51,14 @@ def sound(folder: Path, port: int, seconds: int) -> None:
         while (left := seconds - (time.monotonic() - began)) > 1:
             seen, statuses = uvloop.run(paced(peer, rate, min(60, left)))
             seen.sort()
-            wrong = sum(count for status, count in statuses.items() if status != 200)
+            told = ", ".join(
+                f"{count} × {status or 'cut'}" for status, count in statuses.items() if status != 200
+            )
             p50, p99 = seen[len(seen) // 2], seen[int(len(seen) * 0.99)]
             after = time.monotonic() - began
             print(
                 f"| {after:.0f} | {len(seen) / min(60, left):,.0f} | {p50 * 1000:.1f} | {p99 * 1000:.1f} "
-                f"| {wrong} | {peer.memory():.0f} |",
+                f"| {told or 'none'} | {peer.memory():.0f} |",
                 flush=True,
             )
 

@@ -15,6 +15,10 @@ from lorry.errors import PortTaken
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+#: Seconds for which a server keeps an idle connection, as nginx does: clients give theirs up after 5 (httpx)
+#: to 60, and a server that does so in the very moment in which a request comes loses it.
+IDLE_SECONDS = 75
+
 
 def bind(host: str, port: int) -> socket.socket:
     """Take a port, or say who has it.

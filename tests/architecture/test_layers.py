@@ -23,7 +23,7 @@ FLOORS = (
     ("platforms", "hub", "store", "engine", "server", "upstream"),
     ("wiring",),
     ("api",),
-    ("cli",),
+    ("cli", "hooks"),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -33,7 +33,7 @@ HEAVY = {
     "torch": ("engine/renderers", "engine/language", "training"),
     "diffusers": ("engine/renderers", "training"),
     "peft": ("engine/renderers", "engine/language", "training"),
-    "transformers": ("engine/renderers", "engine/language", "training"),
+    "transformers": ("engine/renderers", "engine/language", "training", "hooks/callback.py"),
     "onnxruntime": ("engine/renderers",),
     "tokenizers": ("engine/renderers", "engine/language"),
     "together": ("platforms/together",),

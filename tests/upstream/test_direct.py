@@ -142,6 +142,29 @@ async def test_an_end_that_was_not_read_yet_is_noticed(monkeypatch: pytest.Monke
         assert server.connections == 2
 
 
+async def test_how_long_a_server_keeps_idle_connections_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that closed an idle connection gets no request on one that has been idle nearly as long."""
+    monkeypatch.setattr("lorry.upstream.direct._FRESH", 0.0)
+    monkeypatch.setattr("lorry.upstream.direct._SHARE", 0.0)  # nearly as long is then: at all
+    ends: list[asyncio.StreamWriter] = []
+
+    async def answer(writer: asyncio.StreamWriter, _number: int) -> bool:
+        writer.write(OK)
+        ends.append(writer)
+        return True
+
+    async with serving(answer) as server, direct() as client:
+        for number in range(1, 4):
+            async with client.post(server.url, {}, b"{}") as reply:
+                assert await whole(reply) == b"{}"
+            if number == 1:
+                ends[0].close()
+                [origin] = client._origins.values()
+                while origin._all:  # noqa: ASYNC110 - its end comes to us in a turn of the loop
+                    await asyncio.sleep(0)
+            assert server.connections == number
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_what_nobody_reads_stays_with_the_server(chunked: bool) -> None:
     """Of a large answer no more is held here than may wait and one piece of the socket's."""

@@ -25,6 +25,7 @@ from lorry.container.settings import WorkerSettings, read_worker_settings
 from lorry.container.web import application
 from lorry.container.worker import Worker
 from lorry.errors import LorryError, SettingInvalid
+from lorry.listening import IDLE_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +118,14 @@ def _served(settings: WorkerSettings, open_bench: OpenBench, asked: argparse.Nam
         desk = Desk(worker(settings, open_bench))
         app = application(desk, lifespan)
         app.state.desk = desk
-        config = uvicorn.Config(app, asked.host, asked.port, log_level="warning", lifespan="on")
+        config = uvicorn.Config(
+            app,
+            asked.host,
+            asked.port,
+            log_level="warning",
+            lifespan="on",
+            timeout_keep_alive=IDLE_SECONDS,
+        )
         await _Server(config, desk).serve()
 
     # uvicorn ends in order and then sends the signal again, to whoever listened before.

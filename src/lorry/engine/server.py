@@ -23,7 +23,7 @@ from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.works import open_works
 from lorry.errors import HomeBusy, OptionInvalid
-from lorry.listening import bind, is_own, quiet_signals, url_of
+from lorry.listening import IDLE_SECONDS, bind, is_own, quiet_signals, url_of
 from lorry.model.report import WeightsReport
 
 #: How long requests that are being answered may take to end once the engine is told to stop.
@@ -98,6 +98,7 @@ class AnnouncingServer(uvicorn.Server):
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_keep_alive=IDLE_SECONDS,
             )
         )
         self._answering = answering

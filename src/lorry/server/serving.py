@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 import uvicorn
 
 from lorry.errors import OptionInvalid
-from lorry.listening import bind, is_own, quiet_signals, url_of
+from lorry.listening import IDLE_SECONDS, bind, is_own, quiet_signals, url_of
 from lorry.server.asgi import Receive, Scope, Send
 from lorry.server.front import build_front
 from lorry.server.protocol import GuardedProtocol, sweep
@@ -54,6 +54,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=IDLE_SECONDS,
                 server_header=False,
                 ws="none",
             )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lorry.errors import LorryError, NameInvalid, NameTaken
+from lorry.errors import LorryError, NameInvalid
 from lorry.model.batch import name_from
+from lorry.training.naming import under_a_free_name
 from lorry.training.ports import Shipper, Training, Trainings, TrainingState
 from lorry.training.results import Result, results
 from lorry.training.scan import Stamp, scan
@@ -18,8 +19,6 @@ from lorry.training.stillness import Stillness, mark_of
 
 #: Seconds after which what failed for a passing reason is tried again, doubled each time.
 _AGAIN_SECONDS, _AGAIN_AT_MOST = 30.0, 900.0
-#: Names that are tried for weights whose own name is taken: `tok`, `tok-2`, `tok-3` …
-_NAMES = 100
 
 _ANEW = (TrainingState.FAILED, TrainingState.UNFINISHED)
 
@@ -200,19 +199,14 @@ class Watcher:
 
     async def _ship_named(self, seen: _Seen, begun: str | None) -> str:
         wanted = begun or _named(seen)
-        for number in range(1, _NAMES + 1):
-            name = wanted if number == 1 else f"{wanted[:36].rstrip('-')}-{number}"
+
+        async def act(name: str) -> None:
             other = f"The name {wanted} belongs to other weights, so {seen.path} is shipped as {name}."
-            message = f"{seen.path} is finished, and is shipped as {name}." if number == 1 else other
+            message = f"{seen.path} is finished, and is shipped as {name}." if name == wanted else other
             await self._note(seen, TrainingState.SHIPPING, name, message, None)
-            try:
-                await self._shipper.ship(seen.path, name)
-            except NameTaken:
-                if number == _NAMES:
-                    raise
-            else:
-                return name
-        raise AssertionError("a name was found, or the last was refused")
+            await self._shipper.ship(seen.path, name)
+
+        return await under_a_free_name(wanted, act)
 
     def _put_off(self, seen: _Seen, error: LorryError) -> None:
         before = self._waiting.pop(seen.key, None)

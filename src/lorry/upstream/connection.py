@@ -20,13 +20,14 @@ class Connection(asyncio.Protocol):
 
     Args:
         freed: Told when the connection can carry the next.
-        lost: Told when it can't any more.
+        lost: Told when it can't any more, and whether the server gave it up while it was idle.
     """
 
     __slots__ = (
         "_exchange",
         "_fields",
         "_freed",
+        "_given_up",
         "_head",
         "_interim",
         "_keep",
@@ -40,14 +41,14 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
+    def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection, bool], None]) -> None:
         self._freed, self._lost = freed, lost
         self._parser = HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._fields: dict[str, str] = {}
         self._head: int | None = 0
         self._left: int | None = None
-        self._keep = self._until_end = self._interim = False
+        self._keep = self._until_end = self._interim = self._given_up = False
         self.idle_since = 0.0
 
     @property
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
+        self._given_up = True
         self._until_end = False
         self._transport.abort()
 
@@ -107,7 +109,7 @@ class Connection(asyncio.Protocol):
             else:
                 where = "in the middle of" if self._head is None else "before"
                 exchange.cut(f"the connection was closed {where} the answer" + (f": {exc}" if exc else ""))
-        self._lost(self)
+        self._lost(self, exchange is None and not self._given_up)
 
     def on_message_begin(self) -> None:
         """Refuse what comes after an answer: the next request would take it for its own."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from lorry.cli.options import Common
-from lorry.cli.printing import worker_line
 from lorry.cli.shipping import Going
-from lorry.model.events import Event
+from lorry.cli.watching import Telling
 
 if TYPE_CHECKING:
-    from lorry.errors import LorryError
+    from lorry.api.watching import Destination
     from lorry.model.forecast import Price
-    from lorry.training.ports import Training
 
 _Flag = Annotated[bool, Parameter(negative="")]
 
@@ -52,55 +49,33 @@ def watch(
         detach: Only check it and write it down; a `lorry worker` does the rest.
         yes: Agree to the price of whatever is started; without it nothing is started that bills.
     """
-    from lorry.api import Lorry
     from lorry.api.watching import Destination
-
-    failed: set[str] = set()
-
-    def tell(training: Training, error: LorryError | None) -> None:
-        (failed.add if training.state == "failed" else failed.discard)(training.path)
-        _say(common, training, error)
-
-    def heard(event: Event) -> None:
-        if event.action == "failed" and not common.json:
-            return  # told with the training, and with what to do
-        text = json.dumps(event.as_dict(), default=str) if common.json else worker_line(event)
-        if text:
-            print(text, flush=True)  # noqa: T201 - the door prints
 
     async def agree(_: Price) -> bool:
         return yes
 
-    async def work() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        found = Destination(route, going.rehearse, going.options(), agree, detach)
-        async with Lorry(common.settings(), listen=heard) as lorry:
-            if not once and not common.json:
-                where = ", ".join((folder, *more))
-                print(f"Watching {where} for trainings that finish. Stop it with Ctrl-C.", flush=True)  # noqa: T201 - the door prints
-            await lorry.watch((folder, *more), found, tell, stop, once=once, only_new=only_new)
-
-    asyncio.run(work())
-    return 1 if once and failed else 0
+    to = Destination(route, going.rehearse, going.options(), agree, detach)
+    telling = Telling(as_json=common.json)
+    if not once:
+        where = ", ".join((folder, *more))
+        telling.say(f"Watching {where} for trainings that finish. Stop it with Ctrl-C.")
+    asyncio.run(_watch((folder, *more), to, telling, common, once=once, only_new=only_new))
+    return 1 if once and telling.failed else 0
 
 
-def _say(common: Common, training: Training, error: LorryError | None) -> None:
-    if common.json:
-        told = {
-            "path": training.path,
-            "state": str(training.state),
-            "model": training.model,
-            "message": training.message,
-            "at": training.at.isoformat(),
-            "error": error.as_dict() if error else None,
-        }
-        text = json.dumps(told, default=str)
-    else:
-        at = training.at.strftime("%Y-%m-%d %H:%M:%S")
-        text = f"{at}  {training.message}"
-        if error is not None:
-            text = f"{at}  {training.path} can't be shipped ({error.code}): {error.message}"
-            text += f"\n{' ' * 21}fix: {error.fix}" if error.fix else ""
-    print(text, flush=True)  # noqa: T201 - the door prints
+async def _watch(
+    folders: tuple[str, ...],
+    to: Destination,
+    telling: Telling,
+    common: Common,
+    *,
+    once: bool,
+    only_new: bool,
+) -> None:
+    from lorry.api import Lorry
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Lorry(common.settings(), listen=telling.event) as lorry:
+        await lorry.watch(folders, to, telling.training, stop, once=once, only_new=only_new)
