@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from lorry.cli.engine_process import EngineProcess
+from lorry.generation.gateway.signatures import signature_of
 from tests.journeys.conftest import EXAMPLES, Terminal
 
 pytestmark = pytest.mark.journey
@@ -110,3 +113,31 @@ def test_a_model_that_was_stopped_is_started_by_a_request(terminal: Terminal, en
 def _project(engine: EngineProcess) -> str:
     who = httpx.get(f"{engine.url}/v3/whoami", headers={"authorization": "Bearer any"}).json()
     return str(who["project"]["id"])
+
+
+def test_a_training_that_ended_elsewhere_is_shipped(terminal: Terminal, engine: EngineProcess) -> None:
+    """A signed message names a repository; what is checked is written down, and a worker ships it."""
+    os.environ |= {"LORRY_HUB_URL": engine.url, "LORRY_HUB_TOKEN": "any"}
+    shipped = terminal.data("ship", str(EXAMPLES / "tok"), "--name", "tok")
+    with serving(terminal) as (url, _):
+        told = httpx.get(f"{url}/api/training-secret?owner=ann").json()
+        body = json.dumps({"source": shipped["ids"]["hub_repo"], "name": "anns"}).encode()
+        at = int(time.time())
+        signature = signature_of(told["secret"], "msg_1", at, body)
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": signature}
+        got = httpx.post(told["url"], content=body, headers=headers, timeout=60)
+        assert got.status_code == 202, got.text
+        worker = terminal.start("worker", "--json")
+        assert worker.stdout is not None
+        events = (json.loads(line) for line in worker.stdout)
+        assert any((event["subject"], event["action"]) == ("ready", "done") for event in events)
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=60)
+        assert terminal.data("show", "anns")["placement"]["state"] == "ready"
+        for _ in range(3000):
+            status = httpx.get(got.json()["status_url"]).json()
+            if status.get("state") == "ready":
+                break
+        assert (status["owner"], status["policy"]["owner"]) == ("ann", "ann")
+        wrong = httpx.post(told["url"], content=body + b" ", headers=headers, timeout=60)
+        assert wrong.json()["error"]["code"] == "signature_invalid"

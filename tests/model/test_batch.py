@@ -17,6 +17,7 @@ from lorry.model.names import parse_name
         ("loras/My LoRA (v2).safetensors", "my-lora-v2"),
         ("/data/tok/", "tok"),
         ("owner/Some_Style", "some-style"),
+        ("owner/style@v1.2", "style"),
         ("owner/style@main:sub/file.safetensors", "file"),
         ("https://example.org/a/portrait.tar.gz?sig=x", "portrait"),
         ("x" * 60 + ".zip", "x" * 40),

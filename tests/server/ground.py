@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from lorry.generation.ports import AnswerCut, NotSent
+from lorry.model.batch import Order
 from lorry.model.placement import Placement, PlacementState, ProviderIds, TrainedModel
 from lorry.model.serving import Policy, Scope
 from lorry.server.front import build_front
@@ -133,6 +134,21 @@ class _Reply:
         return None
 
 
+class Deliveries:
+    """A double of what writes deliveries down: keeps the orders, and answers by one function."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Order, bool]] = []
+        self.fails: Exception | None = None
+
+    async def __call__(self, order: Order, *, agree: bool) -> Mapping[str, Any]:
+        """Keep an order."""
+        self.orders.append((order, agree))
+        if self.fails is not None:
+            raise self.fails
+        return {"state": "delivering", "route": order.route}
+
+
 @dataclass
 class Gate:
     """A gateway under test."""
@@ -142,6 +158,7 @@ class Gate:
     places: Places
     time: list[float]
     day: list[datetime]
+    delivered: Deliveries
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """Send JSON."""
@@ -263,12 +280,13 @@ async def gate(
         rooms = await stack.enter_async_context(
             open_rooms(settings, upstream=places, clock=lambda: time[0], present=present)
         )
+        rooms = replace(rooms, deliver=(delivered := Deliveries()))
         transport = httpx.ASGITransport(build_front(rooms), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {secret}"} if secret else {}
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=f"http://{host}:8700", headers=headers)
         )
-        yield Gate(rooms, client, places, time, day)
+        yield Gate(rooms, client, places, time, day, delivered)
 
 
 __all__ = ["AnswerCut", "NotSent"]

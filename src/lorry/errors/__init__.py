@@ -64,6 +64,7 @@ LorryError
 │   ├── BodyTooLarge          body_too_large
 │   ├── BodyTooSlow           body_too_slow          retryable
 │   ├── TokenInvalid          token_invalid          missing, unknown or revoked
+│   ├── SignatureInvalid      signature_invalid
 │   ├── TokenNotAllowed       token_not_allowed
 │   ├── TokenRateLimited      token_rate_limited     retryable
 │   ├── SpendLimitReached     spend_limit_reached
@@ -142,6 +143,7 @@ from lorry.errors.gateway import (
     OutcomeUnknown,
     Overloaded,
     PlacesUnwell,
+    SignatureInvalid,
     SpendLimitReached,
     StillRunning,
     TokenInvalid,
@@ -285,6 +287,7 @@ __all__ = [
     "RevisionRejected",
     "SafetyRefused",
     "SettingInvalid",
+    "SignatureInvalid",
     "SlotsFull",
     "SourceChanged",
     "SourceNotFound",

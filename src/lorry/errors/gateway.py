@@ -48,6 +48,14 @@ class TokenInvalid(GatewayError):
     default_fix = "Send a token in the header `Authorization`; `lorry token create` makes one."
 
 
+class SignatureInvalid(GatewayError):
+    """A message is not signed, or with another secret, or too long ago."""
+
+    code = "signature_invalid"
+    status = 401
+    default_fix = "Sign it as Standard Webhooks say, with the secret of `GET /api/training-secret`."
+
+
 class TokenNotAllowed(GatewayError):
     """The token is valid, but not for this."""
 

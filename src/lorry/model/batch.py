@@ -15,6 +15,7 @@ from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
 from lorry.model.placement import Placement
 
 _ENDINGS = re.compile(r"(\.safetensors|\.zip|\.tar|\.tar\.gz|\.tgz|\.gguf)+$", re.I)
+_REVISION = re.compile(r"(?<=[\w.-])@[^/:@\s]+$")  # of a repository: `owner/name@v1`
 _LONGEST = 40
 
 
@@ -75,7 +76,7 @@ def name_from(source: str) -> str:
     Raises:
         NameInvalid: Nothing of it can be a name.
     """
-    path = urlsplit(source).path if "://" in source else source
+    path = urlsplit(source).path if "://" in source else _REVISION.sub("", source)
     last = re.split(r"[/\\:@]", path.rstrip("/"))[-1] if path.strip("./") else ""
     made = re.sub(r"[^a-z0-9]+", "-", _ENDINGS.sub("", last).lower()).strip("-")
     try:

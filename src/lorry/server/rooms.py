@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from lorry.generation.gateway.directory import LiveDirectory
 from lorry.generation.gateway.gateway import Gateway
@@ -14,6 +14,7 @@ from lorry.generation.gateway.queue import Queue
 from lorry.generation.gateway.rendering import Addresses
 from lorry.generation.gateway.waking import Waker
 from lorry.generation.ports import Blobs, Kept
+from lorry.model.batch import Order
 from lorry.model.budget import Budget
 from lorry.model.serving import Policy, Token
 from lorry.server.watching import Watch
@@ -47,6 +48,13 @@ class Purse(Books, Money, Protocol):
         """Forget a budget."""
 
 
+class Deliver(Protocol):
+    """Checks what a training left, and writes down that it shall be shipped."""
+
+    async def __call__(self, order: Order, *, agree: bool) -> Mapping[str, Any]:
+        """Give the placement, as data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything that a request may need.
@@ -63,6 +71,7 @@ class Rooms:
         access: Changes policies and tokens.
         money: Leases, budgets, and what was spent.
         watch: Counts.
+        deliver: Writes down that a model shall be shipped.
         refresh: Reads the directory again now.
         ready: Says why the server can't answer yet; empty when it can.
         measure: Brings the metrics up to date that are read from the database.
@@ -85,6 +94,7 @@ class Rooms:
     access: Access
     money: Purse
     watch: Watch
+    deliver: Deliver
     refresh: Callable[[], Awaitable[object]]
     ready: Callable[[], Awaitable[str]]
     measure: Callable[[], Awaitable[None]]

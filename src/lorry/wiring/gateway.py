@@ -39,6 +39,7 @@ from lorry.settings import Settings
 from lorry.store import Store
 from lorry.wiring import ANY_KEY, House, engine_address, now
 from lorry.wiring.beside import keeper_beside
+from lorry.wiring.delivering import HandsOver
 from lorry.wiring.measuring import Measuring
 
 #: Seconds between two looks whether models, policies or tokens changed.
@@ -189,6 +190,7 @@ class _Gatehouse:
             access=store,
             money=store.books,
             watch=watch,
+            deliver=HandsOver(settings.home),
             refresh=directory.refresh,
             ready=self._ready,
             measure=measuring.measure,

@@ -56,6 +56,11 @@ class Addresses:
         key = hmac.new(self._secret, b"webhook:" + (owner or "").encode(), hashlib.sha256).digest()
         return f"whsec_{b64encode(key).decode()}"
 
+    def training_secret(self, owner: str | None) -> str:
+        """Give the secret with which a training service signs what it tells of an owner's trainings."""
+        key = hmac.new(self._secret, b"training:" + (owner or "").encode(), hashlib.sha256).digest()
+        return f"whsec_{b64encode(key).decode()}"
+
 
 def body_of(
     row: Generated, contents: Mapping[str, bytes], addresses: Addresses, server: str

@@ -1,21 +1,15 @@
-"""Messages that tell the end of a request, signed, and tried again until they are heard.
-
-Form and signature are those of Standard Webhooks 1.0 (standardwebhooks/standard-webhooks, spec): headers
-`webhook-id`, `webhook-timestamp` and `webhook-signature`, HMAC-SHA256 over `id.timestamp.body`.
-"""
+"""Messages that tell the end of a request, signed, and tried again until they are heard."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from lorry.errors import LorryError
 from lorry.generation.gateway.rendering import Addresses
+from lorry.generation.gateway.signatures import ID, SIGNATURE, TIME, signature_of
 from lorry.generation.ports import Hooks
 from lorry.model.kept import Hook
 
@@ -38,14 +32,11 @@ def signed(hook: Hook, secret: str, at: int) -> dict[str, str]:
         secret: `whsec_` and base64.
         at: The time, seconds since 1970.
     """
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    content = f"{hook.id}.{at}.{hook.body}".encode()
-    signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
     return {
         "content-type": "application/json",
-        "webhook-id": hook.id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{signature}",
+        ID: hook.id,
+        TIME: str(at),
+        SIGNATURE: signature_of(secret, hook.id, at, hook.body.encode()),
     }
 
 

@@ -10,6 +10,7 @@ from lorry.server.api.models import models_router
 from lorry.server.api.operating import operating_router
 from lorry.server.api.spending import spending_router
 from lorry.server.api.tokens import tokens_router
+from lorry.server.api.trainings import trainings_router
 from lorry.server.openapi import describe
 from lorry.server.rooms import Rooms
 
@@ -24,7 +25,15 @@ def build_api(rooms: Rooms) -> FastAPI:
     """
     # Its pages of documentation load scripts from elsewhere, and this server works without the internet.
     app = FastAPI(title="Lorry", version=rooms.version, docs_url=None, redoc_url=None)
-    for router in (generations_router, models_router, tokens_router, spending_router, operating_router):
+    routers = (
+        generations_router,
+        models_router,
+        trainings_router,
+        tokens_router,
+        spending_router,
+        operating_router,
+    )
+    for router in routers:
         app.include_router(router())
     app.state.rooms = rooms
     add_fault_handlers(app)
