@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from lorry import errors
 from lorry.cli.main import build
+from lorry.model.event_kinds import KINDS
 from lorry.model.report import Finding, WeightsSummary
 from lorry.model.verdict import Verdict
 from lorry.platforms.profiles.reference import schema_text, targets_text
@@ -40,6 +41,7 @@ def pages() -> dict[str, str]:
         "loaders.md": loaders_page.page(),
         "engine-coverage.md": engine_coverage.page(),
         "metrics.md": metrics_page(),
+        "events.md": events_page(),
     }
 
 
@@ -71,6 +73,23 @@ def metrics_page() -> str:
             "",
         ]
     )
+
+
+def events_page() -> str:
+    """Write the events of the journal, from what declares them."""
+    rows = ["| source | subject | action | what it says | data |", "|---|---|---|---|---|"]
+    for kind in KINDS:
+        data = ", ".join(f"`{name}`: {text}" for name, text in kind.data.items())
+        more = "; fields of the step" if kind.open and data else "fields of the step" if kind.open else ""
+        rows.append(f"| `{kind.source}` | {kind.subject} | `{kind.action}` | {kind.meaning} | {data}{more} |")
+    about = [
+        "What `lorry events NAME` shows, and `--json` gives line by line: `id`, `model`, `source`,",
+        "`subject`, `action`, `message` (one sentence), `at` (UTC), `seconds` (where it took time) and",
+        "`data`. The steps are those of the [routes](deliveries.md). No key, token or password is ever in",
+        "it, and of an address only what stands before its `?`. `LORRY_JOURNAL_DAYS` says for how long it",
+        "is kept, where `lorry serve` runs.",
+    ]
+    return "\n".join([_GENERATED, "# The journal", "", *about, "", *rows, ""])
 
 
 def check_schema() -> str:

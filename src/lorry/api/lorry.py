@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lorry.api.debugging import DebugVerbs
 from lorry.api.spending import SpendVerbs
 from lorry.api.watching import WatchVerbs
 from lorry.delivery.ports import Journal, Platform
@@ -28,7 +29,7 @@ from lorry.wiring import House
 _LOOK_SECONDS = 0.3
 
 
-class Lorry(WatchVerbs, SpendVerbs):
+class Lorry(WatchVerbs, SpendVerbs, DebugVerbs):
     """Ship trained models, generate with them, and remove them again.
 
     Use it as an asynchronous context manager.

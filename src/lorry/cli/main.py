@@ -36,6 +36,7 @@ COMMANDS = {
     "models": "List the models.",
     "show": "Show one model: where it is, its proof, its last error.",
     "events": "Show what happened in a model's life.",
+    "debug": "Put together what is known about a model, as one page for a support ticket.",
     "retire": "Remove a model from its platform, all of it.",
     "serve": "Run the gateway: one address to generate from, wherever the models are.",
     "token": "Make, list and revoke the tokens that the gateway takes.",

@@ -35,15 +35,31 @@ class Output:
             data: JSON values, printed with `--json`.
             lines: The same for people.
         """
+        print(self.text(data, lines))  # noqa: T201 - the door prints
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence to a person; with `--json` nothing.
+
+        Args:
+            sentence: It.
+        """
+        if not self.json:
+            print(sentence)  # noqa: T201 - the door prints
+
+    def text(self, data: Any, lines: Iterable[str]) -> str:
+        """Write a result as data or as text, without secrets.
+
+        Args:
+            data: JSON values, for `--json`.
+            lines: The same for people.
+        """
         from lorry.redaction import shown, shown_value
         from lorry.settings import secrets_around
 
         secrets = secrets_around()
         if self.json:
-            text = json_.dumps(shown_value(json_.loads(json_.dumps(data, default=str)), secrets), indent=2)
-        else:
-            text = shown("\n".join(lines), secrets)
-        print(text)  # noqa: T201 - the door prints
+            return json_.dumps(shown_value(json_.loads(json_.dumps(data, default=str)), secrets), indent=2)
+        return shown("\n".join(lines), secrets)
 
     def steps_console(self) -> Console:
         """Give the console for progress: standard error with `--json`, where the output is one document."""

@@ -80,6 +80,7 @@ class Settings:
         keep: Which results `lorry serve` stores before it answers: `paid` for those that cost by the request,
             that came with an idempotency key or are answered as an address, or `all`.
         keep_days: Days after which `lorry serve` forgets a stored result.
+        journal_days: Days after which `lorry serve` forgets an event of the journal.
         body_limit: Size of a request's body that `lorry serve` takes at most, MiB.
         answer_seconds: Seconds that a platform may take for the whole of an answer to `lorry serve`.
         keeper: Whether `lorry serve` runs the keeper, which stops what bills and is not used: `true` or
@@ -110,6 +111,7 @@ class Settings:
     results_url: str | None = None
     keep: str = "paid"
     keep_days: float = 30.0
+    journal_days: float = 365.0
     body_limit: float = 8.0
     answer_seconds: float = 600.0
     keeper: bool = True
@@ -272,6 +274,7 @@ def _gateway(take: Callable[..., tuple[str, Any]], problems: list[str]) -> dict[
         "results_url": bucket(take("results_url"), problems),
         "keep": chosen_among(take("keep", "paid"), KEEPS, problems),
         "keep_days": above_zero(take("keep_days", 30.0), float, problems),
+        "journal_days": above_zero(take("journal_days", 365.0), float, problems),
         "body_limit": above_zero(take("body_limit", 8.0), float, problems),
         "answer_seconds": above_zero(take("answer_seconds", 600.0), float, problems),
     }

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select
+from sqlalchemy import Select, delete, func, insert, or_, select
 
 from lorry.model.events import Event
 from lorry.store.database import Database, unbroken
@@ -37,6 +37,10 @@ class StoredJournal:
         """Read a model's events with an id above `after`, oldest first."""
         query = select(EVENTS).where(EVENTS.c.model == model, EVENTS.c.id > after).order_by(EVENTS.c.id)
         return await self._events(query)
+
+    async def forget_events(self, before: datetime) -> None:
+        """Forget what happened before a time."""
+        await self.database.run(delete(EVENTS).where(EVENTS.c.at < before.isoformat()))
 
     async def read_steps(self) -> tuple[Event, ...]:
         """Read what began, adopted, ended and resumed steps of all models, oldest first; the newest of it."""

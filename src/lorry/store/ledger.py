@@ -53,6 +53,11 @@ class StoredLedger:
         """Read the newest rows."""
         return await self._database.rows(select(LEDGER).order_by(LEDGER.c.at.desc()).limit(limit))
 
+    async def of_model(self, model: str, limit: int) -> list[dict[str, Any]]:
+        """Read the newest rows of a model, newest first."""
+        query = select(LEDGER).where(LEDGER.c.model == model).order_by(LEDGER.c.at.desc()).limit(limit)
+        return await self._database.rows(query)
+
     async def count(self) -> int:
         """Count the rows."""
         rows = await self._database.rows(select(func.count().label("rows")).select_from(LEDGER))

@@ -23,6 +23,7 @@ from lorry.generation.gateway.queue import Queue
 from lorry.generation.gateway.rendering import Addresses
 from lorry.generation.gateway.replies import Budget
 from lorry.generation.gateway.results import Fetching
+from lorry.generation.gateway.sampling import Samples
 from lorry.generation.gateway.spending import Spending
 from lorry.generation.gateway.trying import Tries
 from lorry.generation.gateway.waking import Waker
@@ -149,7 +150,8 @@ class _Gatehouse:
         directory = LiveDirectory(store)
         healths = Healths(store.outages, self._clock)
         spending = Spending(self._present)
-        ledger = LedgerWriter(store.ledger)
+        samples = Samples(lambda name: name in directory.now.models)
+        ledger = LedgerWriter(store.ledger, samples.add)
         watch = Watch(Meters(), tracer)
         lines = Lines(settings)
         tries = Tries(directory, healths, spending, ledger, lines, client, watch, self._clock, self._present)
@@ -171,7 +173,7 @@ class _Gatehouse:
         stack.push_async_callback(ledger.close)
         queue.start()
         teller.start()
-        loops = self._loops(directory, healths, lines, spending, keeper)
+        loops = self._loops(directory, healths, lines, spending, samples, keeper)
         stack.push_async_callback(_stop, loops)
         stack.push_async_callback(teller.close)
         stack.push_async_callback(waker.close)
@@ -208,10 +210,11 @@ class _Gatehouse:
         healths: Healths,
         lines: Lines,
         spending: Spending,
+        samples: Samples,
         keeper: Keeper,
     ) -> list[asyncio.Task[None]]:
         kept_up = self._keep_up(directory, healths, lines)
-        account = self._keep_account(spending, keeper.storage.blobs)
+        account = self._keep_account(spending, samples, keeper.storage.blobs)
         return [
             asyncio.create_task(kept_up, name="directory"),
             asyncio.create_task(account, name="account"),
@@ -278,17 +281,24 @@ class _Gatehouse:
                 lines.forget()
                 await healths.load()
 
-    async def _keep_account(self, spending: Spending, blobs: Blobs) -> None:
+    async def _keep_account(self, spending: Spending, samples: Samples, blobs: Blobs) -> None:
         cleaned = self._clock()
         while True:
             await asyncio.sleep(_SPENT_SECONDS)
             with contextlib.suppress(LorryError):
                 await self._learn_spent(spending)
+                for event in samples.worth_telling(self._present()):
+                    await self._store.write(event)
                 if self._clock() - cleaned >= _CLEAN_SECONDS:
                     cleaned = self._clock()
-                    before = self._present() - timedelta(days=self._settings.keep_days)
-                    await self._store.kept.forget(before)
-                    await blobs.forget(before - timedelta(days=1))
+                    await self._clean(blobs)
+
+    async def _clean(self, blobs: Blobs) -> None:
+        """Forget what is older than the settings say."""
+        before = self._present() - timedelta(days=self._settings.keep_days)
+        await self._store.kept.forget(before)
+        await blobs.forget(before - timedelta(days=1))
+        await self._store.forget_events(self._present() - timedelta(days=self._settings.journal_days))
 
 
 async def _stop(loops: list[asyncio.Task[None]]) -> None:

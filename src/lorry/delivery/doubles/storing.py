@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lorry.model.event_kinds import undeclared
 from lorry.model.events import Event
 from lorry.model.placement import Placement, TrainedModel
 
@@ -51,7 +52,9 @@ class MemoryStore:
         self._placements.pop(model, None)
 
     async def write(self, event: Event) -> None:
-        """Append an event."""
+        """Append an event; one that no reference page tells of is a fault of whoever wrote it."""
+        strange = undeclared(event)
+        assert strange is None, f"declare this in lorry.model.event_kinds: {strange}"  # noqa: S101
         self._events.append(replace(event, id=len(self._events) + 1))
 
     async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:

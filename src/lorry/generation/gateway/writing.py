@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lorry.errors import LorryError
 from lorry.generation.ports import Ledger
@@ -22,15 +22,20 @@ BATCH = 500
 MOST = 100_000
 
 
+def _unseen(_: Sequence[LedgerRow]) -> None:
+    """Show it to nobody."""
+
+
 class LedgerWriter:
     """Writes rows in the order in which they come.
 
     Args:
         ledger: Where to.
+        seen: Is shown what was written.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, seen: Callable[[Sequence[LedgerRow]], None] = _unseen) -> None:
+        self._ledger, self._seen = ledger, seen
         self._rows: list[LedgerRow] = []
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -56,6 +61,7 @@ class LedgerWriter:
         """
         await self._ledger.write(rows)
         self.written += len(rows)
+        self._seen(rows)
 
     async def close(self) -> None:
         """Write what is left, and end."""
@@ -77,8 +83,7 @@ class LedgerWriter:
         if not rows:
             return
         try:
-            await self._ledger.write(rows)
-            self.written += len(rows)
+            await self.write(rows)
         except LorryError:  # a full disk, a database that restarts: they go with the next batch
             self._rows[:0] = rows
             over = len(self._rows) - MOST
