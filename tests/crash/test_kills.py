@@ -14,7 +14,7 @@ from tests.crash.conftest import Answer, Runner
 from tests.crash.sweeping import ROUTES, Place, sweep
 
 #: Points that are left out between two kills; no multiple of two, so that kills come before and after.
-EVERY = 29
+EVERY = 43
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -14,13 +14,13 @@ from tests.delivery.machine import Faults
 
 #: Runs of the machine; each takes up to 30 steps. Long runs are over the doubles first of all: a step over
 #: the engine costs ten times as much.
-RUNS = int(os.environ.get("LORRY_MACHINE_RUNS", "12"))
+RUNS = int(os.environ.get("LORRY_MACHINE_RUNS", "8"))
 
 
 def _run(machine: type[RuleBasedStateMachine], runs: int, steps: int) -> None:
     # Making a failure shorter takes minutes: not in CI, where the same steps find it again.
     bounded: dict[str, Any] = {"derandomize": True, "phases": [Phase.explicit, Phase.generate]}
-    chosen = bounded if RUNS <= 12 else {"print_blob": True}
+    chosen = bounded if RUNS <= 8 else {"print_blob": True}
     checked = settings(
         max_examples=runs,
         stateful_step_count=steps,
@@ -42,6 +42,6 @@ def test_whatever_happens_some_things_hold() -> None:
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 def test_whatever_happens_the_engine_bills_what_was_planned() -> None:
     """The same through the official clients, with the engine's faults, clock and invoice."""
-    _run(EngineFaults, RUNS if RUNS <= 12 else RUNS // 10, 20)
+    _run(EngineFaults, RUNS if RUNS <= 8 else RUNS // 10, 20)
     print(f"{EngineFaults.steps} steps over the engine")
     assert EngineFaults.steps > 50

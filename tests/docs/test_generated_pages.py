@@ -7,10 +7,13 @@ import pytest
 from tools.docs import FOLDER, concrete_errors, pages
 
 
-@pytest.mark.parametrize("name", sorted(pages()))
+PAGES = pages()  # some are counted out of large tables
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     """A generated page equals what `make docs` would write now."""
-    assert (FOLDER / name).read_text(encoding="utf-8") == pages()[name]
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name]
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

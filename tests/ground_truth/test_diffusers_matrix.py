@@ -19,7 +19,7 @@ from lorry.weights.bases.families import Family, family
 from lorry.weights.loaders.layouts import Layout, matrix
 from lorry.weights.loaders.tables import FamilyTable, table
 from tests.ground_truth.comparing import Case, disagreement
-from tests.ground_truth.sampling import faulty, mixed, named, partial, whole
+from tests.ground_truth.sampling import LAYERS, faulty, mixed, named, partial, whole
 from tools.ground_truth.real import RealLoader
 from tools.ground_truth.tables import versions
 from tools.loader_matrix import loadable
@@ -27,7 +27,8 @@ from tools.loader_matrix import loadable
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
 
 FAULTY, MIXED = 10, 6  # random files for each family
-EVERY = 4  # of so many layouts one is tried whole; `tools.loader_matrix` tries all of them
+EVERY = 2  # of so many layouts one is tried; `tools.loader_matrix` tries all of them, whole
+WHOLE = 1  # layouts of each family that act and are tried on all layers, the others on some of each kind
 
 
 def _tables() -> dict[str, FamilyTable]:
@@ -58,13 +59,15 @@ def _cases(known: Family, real: RealLoader) -> Iterator[Case]:
     dice = random.Random(known.key)  # noqa: S311 - test data
     found = _tables()[known.key]
     acting: list[Layout] = []
+    tried = 0
     for number, layout in enumerate(_representatives(known, found, real, dice)):
         entry = found.entry(layout)
         assert entry is not None, layout.key
         if entry.acts:
             acting.append(layout)
         if number % EVERY == 0:
-            yield from whole(known, real.model, layout, entry)
+            tried += entry.acts
+            yield from whole(known, real.model, layout, entry, LAYERS if tried > WHOLE else None)
     for _ in range(FAULTY):
         layout = dice.choice(acting)
         entry = found.entry(layout)

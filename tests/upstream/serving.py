@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from lorry.generation.ports import Reply
@@ -29,8 +29,12 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Run one; `answer` writes to each request (counted from 1) and says whether the connection stays."""
     server = Server("")
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
         server.connections += 1
         server.readers.append(reader)
         try:
@@ -44,13 +48,18 @@ async def serving(
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            talks.discard(task)
             writer.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
 
     listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
     where = "https://localhost" if tls else "http://127.0.0.1"
     server.url = f"{where}:{listener.sockets[0].getsockname()[1]}/v1"
     async with listener:
         yield server
+        left = [task for task in talks if task.cancel()]
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def saying(*answers: bytes) -> Callable[[asyncio.StreamWriter, int], Awaitable[bool]]:
