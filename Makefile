@@ -13,8 +13,9 @@ TORCH  ?= torch==2.13.0
 # that version run it, in processes of their own. Its dependencies are those of the client that Lorry uses.
 SDK_V1 ?= together==2.42.0
 
-# Processes that share the tests: each takes one core and, with the real models, some 2 GB of memory.
-WORKERS ?= 2
+# Processes that share the tests: each takes one core at most and, with the real models, some 2 GB of memory. Many wait
+# for programs that they started, so that three keep two cores busy.
+WORKERS ?= 3
 
 .PHONY: soak demo text test lint types docs bench fuzz sweep machine check clean
 

@@ -18,7 +18,16 @@ settings.register_profile("lorry", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("lorry")
 
 #: What a process needs to run at all; everything else is taken away, keys and proxies first of all.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_KEPT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "OMP_NUM_THREADS",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import pytest
 
 from tools.docs import FOLDER, concrete_errors, pages
 
-
 PAGES = pages()  # some are counted out of large tables
 
 

@@ -137,7 +137,7 @@ async def test_steps_of_all_models_are_read_together(store: Either) -> None:
     """What began, adopted, ended and resumed steps of any model comes in order, and nothing else."""
     told = [("upload", action) for action in ("started", "progress", "adopted", "state", "done", "failed")]
     for place, (subject, action) in enumerate([*told, ("resume", "state")]):
-        await store.write(replace(EVENT, model=f"m{place % 2}", subject=subject, action=action))
+        await store.write(replace(EVENT, model=f"m{place % 2}", subject=subject, action=action, data={}))
     assert [(event.subject, event.action) for event in await store.read_steps()] == [
         *(("upload", action) for action in ("started", "adopted", "done", "failed")),
         ("resume", "state"),

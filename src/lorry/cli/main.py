@@ -23,6 +23,7 @@ _INTERRUPTED = "Interrupted. A delivery goes on where it stood when you run the 
 #: Commands in the order in which a user meets them; each is imported only when it runs.
 COMMANDS = {
     "demo": "The main job from end to end on this machine: a LoRA goes from its folder to pictures.",
+    "train": "Train a small LoRA on a folder of pictures, on this machine.",
     "check": "Say what weights are, everything that is wrong with them, and where they run.",
     "convert": "Write a LoRA in another layout, with the same strength, and prove it.",
     "ship": "Bring a LoRA to its platform: check, convert, publish, upload, deploy, prove.",
