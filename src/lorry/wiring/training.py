@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from lorry.errors import ExtraMissing, OptionInvalid
+from lorry.errors import ExtraMissing
 from lorry.training.lora.ports import Recipe, Seen, TrainableBase
 
 #: The embedded engine's base.
@@ -60,14 +60,6 @@ def trainable(base: str) -> TrainableBase:
         from lorry.engine.renderers.trainable import SmallBase
 
         return SmallBase()
-    import torch
-
-    if not torch.cuda.is_available():
-        raise OptionInvalid(
-            f"{base} is trained on a GPU, and this machine has none that torch can use.",
-            fix=f"Leave `--base` out to train on {SMALL}, which a CPU can; or run it where there is a GPU.",
-            evidence={"base": base},
-        )
     from lorry.engine.renderers.trainable_flux import FluxBase
 
     return FluxBase(base, "cuda")

@@ -127,3 +127,6 @@ def test_what_is_no_base_is_told(tmp_path: Path) -> None:
     """A folder without a pipeline: one sentence, and what to name instead."""
     with pytest.raises(OptionInvalid, match="can't be opened as a base of FLUX's kind"):
         FluxBase(str(tmp_path), "cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionInvalid, match="trained on a GPU"):
+            FluxBase(str(tmp_path), "cuda")

@@ -37,7 +37,7 @@ class FluxBase:
         edge: Edge of the training pictures in pixels, a multiple of 16.
 
     Raises:
-        OptionInvalid: It can't be opened.
+        OptionInvalid: It can't be opened, or there is no GPU.
     """
 
     quick = False
@@ -45,6 +45,12 @@ class FluxBase:
     prior: Sequence[str] = _PRIOR
 
     def __init__(self, source: str, device: str, edge: int = 512) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise OptionInvalid(
+                f"{source} is trained on a GPU, and this machine has none that torch can use.",
+                fix="Leave `--base` out to train on the embedded engine's base; or run it where there is a GPU.",
+                evidence={"base": source},
+            )
         self.id, self.edge = source, edge
         self._device = device
         self._dtype = torch.bfloat16 if device == "cuda" else torch.float32
