@@ -56,6 +56,9 @@ def trainable(base: str) -> TrainableBase:
             fix="pip install 'lorry[diffusers]'",
             evidence={"missing": missing},
         )
+    from lorry.engine.renderers.quiet import quiet_libraries
+
+    quiet_libraries()
     if base == SMALL:
         from lorry.engine.renderers.trainable import SmallBase
 

@@ -14,6 +14,7 @@ from lorry.engine.renderers.adapter_file import find_pairs, read_tensors
 from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.flow import not_loaded, starting_noise
 from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.quiet import quiet_libraries
 from lorry.engine.renderers.text import TextEncoder
 from lorry.errors import AdapterUnusable
 
@@ -129,15 +130,11 @@ def _first_lines(error: Exception) -> str:
 def _pipeline(folder: Path) -> Any:
     """Assemble FluxPipeline without text encoders: embeddings are handed in."""
     import torch
-    from transformers.utils import logging as transformers_logging
 
     # Their remarks (no torchvision, an adapter without a part for the text encoder) mean nothing here, where
     # what was injected is counted; the engine's own lines would drown in them.
-    transformers_logging.set_verbosity_error()
+    quiet_libraries()
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
-    from diffusers.utils import logging as diffusers_logging
-
-    diffusers_logging.set_verbosity_error()
 
     from lorry.engine.renderers.patch_vae import PatchVAE
 

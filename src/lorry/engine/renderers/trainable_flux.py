@@ -48,7 +48,7 @@ class FluxBase:
         if device == "cuda" and not torch.cuda.is_available():
             raise OptionInvalid(
                 f"{source} is trained on a GPU, and this machine has none that torch can use.",
-                fix="Leave `--base` out to train on the embedded engine's base; or run it where there is a GPU.",
+                fix="Leave `--base` out to train on the embedded engine's base, or run it on one.",
                 evidence={"base": source},
             )
         self.id, self.edge = source, edge
