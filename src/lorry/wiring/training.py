@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def trainable(base: str) -> TrainableBase:
     return FluxBase(base, "cuda")
 
 
-def train_lora(pictures: Path, out: Path, base: str, recipe: Recipe, seen: Seen) -> tuple[Path, int]:
+def train_lora(
+    pictures: Path, out: Path, base: str, recipe: Recipe, begin: Callable[[int, int], None], seen: Seen
+) -> tuple[Path, int]:
     """Train a LoRA on a folder of pictures, from where an earlier run stood.
 
     Args:
@@ -76,6 +79,7 @@ def train_lora(pictures: Path, out: Path, base: str, recipe: Recipe, seen: Seen)
         out: Where checkpoints, previews and the result go.
         base: Public id of the base.
         recipe: How.
+        begin: Told before the first step: how many pictures there are, and the steps that were done before.
         seen: Told after each step.
 
     Returns:
@@ -96,5 +100,6 @@ def train_lora(pictures: Path, out: Path, base: str, recipe: Recipe, seen: Seen)
     keeping = Keeping(out, recipe, digest_of(examples), base)
     before = keeping.standing()
     if before < recipe.steps:
+        begin(len(examples), before)
         train(model, examples, recipe, keeping, seen)
     return keeping.result, before

@@ -54,7 +54,7 @@ def train(
     folder = out or Path(name)
     recipe = recipe_for(base, _word(trigger), steps=steps, rank=rank, seed=seed)
     with _Watching(common, recipe.steps) as watching:
-        result, before = train_lora(pictures, folder, base, recipe, watching.seen)
+        result, before = train_lora(pictures, folder, base, recipe, watching.begin, watching.seen)
     told = {"file": str(result), "steps": recipe.steps, "steps_before": before, "trigger": recipe.trigger}
     lines = [f"{result} is trained: {recipe.steps:,} steps on {base}."]
     if before == recipe.steps:
@@ -87,7 +87,7 @@ class _Watching:
     def __init__(self, common: Common, steps: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._quiet = common.json
+        self._common = common
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -100,16 +100,25 @@ class _Watching:
         self._task = self._bar.add_task("training", total=steps, loss="", kept="")
 
     def __enter__(self) -> _Watching:
-        self._bar.start()
         return self
 
+    def begin(self, pictures: int, before: int) -> None:
+        """Say what begins, and show the bar."""
+        from_where = f", from step {before:,} on" if before else ""
+        self._common.say(
+            f"Training on {pictures:,} pictures{from_where}. First the base draws ordinary ones to keep."
+        )
+        self._bar.update(self._task, completed=before)
+        self._bar.start()
+
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def seen(self, moment: Moment) -> None:
         """Show where it stands."""
         self._bar.update(
             self._task, completed=moment.step, loss=f"{moment.loss:.3f}", kept=f"{moment.kept:.4f}"
         )
-        if moment.preview is not None and not self._quiet:
+        if moment.preview is not None and not self._common.json:
             self._bar.console.print(f"step {moment.step:,}: {moment.preview}", highlight=False)
