@@ -158,6 +158,16 @@ async def test_steps_wait_for_the_end(ground: Ground) -> None:
     assert ground.shipper.shipped == [("ann-000004.safetensors", "ann")]
 
 
+async def test_half_of_a_pair_waits_for_the_other(ground: Ground) -> None:
+    """A LoRA for Wan 2.2 are two files: told once, and shipped when both are there."""
+    ground.write("wan/ann_low_noise.safetensors")
+    await ground.settle()
+    assert ground.told == [(TrainingState.UNFINISHED, "ann_low_noise.safetensors")]
+    ground.write("wan/ann_high_noise.safetensors")
+    await ground.settle()
+    assert ground.shipper.shipped == [("ann_high_noise.safetensors", "ann")]
+
+
 async def test_a_name_that_is_taken_is_counted_up(ground: Ground) -> None:
     """Trained again in place, or a stranger's name: the next free one is taken."""
     ground.shipper.taken = {"tok", "tok-2"}

@@ -43,6 +43,7 @@ class Result:
         name: What it may be called; to be made a model's name.
         final: Whether its name says that it is the end of the training; a numbered step may be that too.
         files: The weights files that belong to it.
+        lacks: What is not there yet: the other half of a pair for Wan 2.2.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Result:
     name: str
     final: bool
     files: tuple[str, ...]
+    lacks: str | None = None
 
 
 def results(paths: Iterable[str], around: str) -> tuple[Result, ...]:
@@ -112,7 +114,9 @@ def _result(chosen: Choice, home: str, files: Sequence[str], around: str) -> Res
     series = _last(read.series) if read is not None else ""
     name = (_last(home) or around) if not series or series.lower() in _NAMELESS else series
     key = "/".join(part for part in (home, series.replace("#", "")) if part) or path
-    return Result(key, path, home, name, final, tuple(files))
+    half = read.noise if read is not None and chosen.partner is None else None
+    lacks = f"the {'low' if half == 'high' else 'high'}-noise half of the pair" if half else None
+    return Result(key, path, home, name, final, tuple(files), lacks)
 
 
 def _pipeline_of(path: str, pipelines: set[str]) -> str | None:

@@ -180,7 +180,9 @@ class Watcher:
             self._put_off(seen, error)
             await self._note(seen, TrainingState.FAILED, None, error.message, error)
             return False
-        if finished or seen.result.final:
+        if seen.result.lacks is not None:
+            finished, why = False, f"{seen.path} waits for {seen.result.lacks}."
+        if finished or (seen.result.final and seen.result.lacks is None):
             return True
         again = known is not None and known.state is TrainingState.UNFINISHED
         await self._note(seen, TrainingState.UNFINISHED, None, why, None, quietly=again)
