@@ -38,9 +38,9 @@ class Terminal:
         )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command to its end; a training takes long where other tests have the processor too."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=900 if arguments[0] == "train" else 120)
         assert "Traceback" not in out + err, out + err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
