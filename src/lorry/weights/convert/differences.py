@@ -133,7 +133,8 @@ def gram(one: Floats, two: Floats) -> Doubles:
     step = max(_ONE_THREAD // (len(one) * len(two)), 16)
     total = np.zeros((len(one), len(two)))
     for start in range(0, one.shape[1], step):
-        left = one[:, start : start + step].astype(np.float64)
-        right = left if two is one else two[:, start : start + step].astype(np.float64)
-        total += left @ right.T
+        with np.errstate(invalid="ignore"):  # a NaN of the file's stays one, and is told as what it is
+            left = one[:, start : start + step].astype(np.float64)
+            right = left if two is one else two[:, start : start + step].astype(np.float64)
+            total += left @ right.T
     return total
