@@ -63,6 +63,10 @@ TREES: dict[str, tuple[Sequence[str], Sequence[tuple[str, str, bool]]]] = {
         ],
         [("full", "full", True)],
     ),
+    "a pipeline at the top": (
+        ["model_index.json", "unet/diffusion_pytorch_model.safetensors"],
+        [(".", "out", True)],
+    ),
     "shards": (
         [
             "llm/model.safetensors.index.json",
@@ -82,7 +86,9 @@ TREES: dict[str, tuple[Sequence[str], Sequence[tuple[str, str, bool]]]] = {
 @pytest.mark.parametrize(("files", "wanted"), TREES.values(), ids=TREES)
 def test_what_each_trainer_leaves(files: Sequence[str], wanted: Sequence[tuple[str, str, bool]]) -> None:
     """Of each training one file is meant, under the name that says most; a numbered step is not its end."""
-    assert [(each.path, each.name, each.final) for each in results(files, "out")] == sorted(wanted)
+    found = results(files, "out")
+    assert [(each.path, each.name, each.final) for each in found] == sorted(wanted)
+    assert not any(each.key.startswith("/") for each in found)  # it would lead out of the folder
 
 
 _WORDS = st.sampled_from(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lorry.errors import EngineNotRunning, LorryError, NameTaken, SourceNotFound
+from lorry.errors import EngineNotRunning, NameTaken, SourceNotFound
 from lorry.training.ports import Training, TrainingState
 from lorry.training.watching import Watcher
 
@@ -39,7 +39,7 @@ class Shipper:
     shipped: list[tuple[str, str]] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     ends: dict[str, bool | None] = field(default_factory=dict)
-    fails: dict[str, LorryError] = field(default_factory=dict)
+    fails: dict[str, Exception] = field(default_factory=dict)
     hold: asyncio.Event | None = None
 
     async def finished(self, path: Path) -> tuple[bool | None, str]:
@@ -204,6 +204,17 @@ async def test_what_fails_for_a_passing_reason_is_tried_again(ground: Ground) ->
     assert ground.shipper.shipped == []
     await ground.look(1.0)
     assert ground.shipper.shipped == [("ann.safetensors", "ann")]
+
+
+async def test_a_fault_of_ours_is_told_once_and_not_tried_for_ever(ground: Ground) -> None:
+    """It is an error like any other: the others are shipped, and the file is tried when it changes."""
+    ground.shipper.fails = {"ann.safetensors": ZeroDivisionError("no")}
+    ground.write("ann.safetensors")
+    ground.write("bob.safetensors")
+    for _ in range(3):
+        await ground.settle()
+    assert ground.told.count((TrainingState.FAILED, "ann.safetensors")) == 1
+    assert ground.shipper.shipped == [("bob.safetensors", "bob")]
 
 
 async def test_a_restart_in_the_middle_goes_on_under_the_same_name(ground: Ground) -> None:

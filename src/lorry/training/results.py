@@ -77,7 +77,7 @@ def results(paths: Iterable[str], around: str) -> tuple[Result, ...]:
         else:
             found[whole].append(path)
     told = [
-        Result(f"{home}/", home or ".", home, _last(home) or around, True, tuple(files))
+        Result(home or ".", home or ".", home, _last(home) or around, True, tuple(files))
         for home, files in found.items()
     ]
     for home, files in homes.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lorry.errors import LorryError, NameInvalid
+from lorry.errors import InternalError, LorryError, NameInvalid
 from lorry.model.batch import name_from
 from lorry.training.naming import under_a_free_name
 from lorry.training.ports import Shipper, Training, Trainings, TrainingState
@@ -177,8 +177,7 @@ class Watcher:
         try:
             finished, why = await self._shipper.finished(seen.path)
         except LorryError as error:
-            self._put_off(seen, error)
-            await self._note(seen, TrainingState.FAILED, None, error.message, error)
+            await self._fail(seen, error)
             return False
         if seen.result.lacks is not None:
             finished, why = False, f"{seen.path} waits for {seen.result.lacks}."
@@ -193,8 +192,9 @@ class Watcher:
             try:
                 name = await self._ship_named(seen, begun)
             except LorryError as error:
-                self._put_off(seen, error)
-                await self._note(seen, TrainingState.FAILED, None, error.message, error)
+                await self._fail(seen, error)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told, and not tried for ever
+                await self._fail(seen, InternalError(f"{type(error).__name__}: {error}"))
             else:
                 self._waiting.pop(seen.key, None)
                 await self._note(seen, TrainingState.SHIPPED, name, f"{name} is shipped.", None)
@@ -210,12 +210,14 @@ class Watcher:
 
         return await under_a_free_name(wanted, act)
 
-    def _put_off(self, seen: _Seen, error: LorryError) -> None:
+    async def _fail(self, seen: _Seen, error: LorryError) -> None:
+        """Tell what went wrong; what may pass is tried again by itself, the longer the later."""
         before = self._waiting.pop(seen.key, None)
         if error.retryable:
             tries = before.tries + 1 if before is not None and before.mark == seen.mark else 0
             due = self._clock() + min(_AGAIN_SECONDS * 2**tries, _AGAIN_AT_MOST)
             self._waiting[seen.key] = _Waiting(seen.mark, tries, due)
+        await self._note(seen, TrainingState.FAILED, None, error.message, error)
 
     async def _note(
         self,
