@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingA
 
 from lorry.engine.language.open import BASE, base_folder
 from lorry.engine.renderers.base import base_model
-from lorry.engine.testing import RunningEngine, running_engine
 from lorry.hooks import ship_trained
 from lorry.hooks.callback import LorryCallback
 from lorry.model.placement import PlacementState
 from lorry.settings import Settings
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[RunningEngine]:
-    """Run an engine."""
-    with running_engine(tmp_path / "engine") as running:
-        yield running
-
-
-@pytest.fixture
-def settings(engine: RunningEngine, tmp_path: Path) -> Settings:
-    """Give settings of a home that reaches it."""
-    return Settings(tmp_path / "home", engine_url=engine.url)
 
 
 def test_a_diffusers_script_ends_with_one_line(settings: Settings, tmp_path: Path) -> None:

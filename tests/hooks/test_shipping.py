@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lorry.engine.testing import RunningEngine, running_engine
+from lorry.engine.testing import RunningEngine
 from lorry.errors import NameTaken, PriceNotAccepted, SourceNotFound
 from lorry.hooks import ship_trained
 from lorry.model.options import ShipOptions
@@ -20,19 +19,6 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own
 
 FILE = "pytorch_lora_weights.safetensors"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[RunningEngine]:
-    """Run an engine."""
-    with running_engine(tmp_path / "engine") as running:
-        yield running
-
-
-@pytest.fixture
-def settings(engine: RunningEngine, tmp_path: Path) -> Settings:
-    """Give settings of a home that reaches it."""
-    return Settings(tmp_path / "home", engine_url=engine.url)
 
 
 def trained(folder: Path, example: str = "tok") -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 
 from lorry.api import Lorry
 from lorry.errors import SourceNotFound
@@ -16,6 +16,7 @@ from lorry.model.forecast import Price
 from lorry.model.options import DEFAULT_OPTIONS, ShipOptions
 from lorry.model.placement import Placement
 from lorry.settings import Settings
+from lorry.training.naming import under_a_free_name
 
 _LOG = logging.getLogger("lorry.training")
 
@@ -57,70 +58,32 @@ def ship_trained(
     """
     if any(os.environ.get(rank, "0") != "0" for rank in _RANKS):
         return None
-    work = _Shipping(Path(source), name, route, rehearse, options, agree, hand_over, settings)
-    thread = Thread(target=work.run, name="lorry ship")  # a notebook has an event loop of its own
-    thread.start()
-    thread.join()
-    return work.result()
+    place = Path(source).resolve()
+    there = place.exists()
 
+    async def ship() -> Placement:
+        if not there:
+            raise SourceNotFound(f"The training saved nothing at {place}.", evidence={"source": str(place)})
+        async with Lorry(settings, listen=_told) as lorry:
+            act = lorry.submit if hand_over else lorry.ship
+            shipped: list[Placement] = []
 
-class _Shipping:
-    def __init__(
-        self,
-        source: Path,
-        name: str | None,
-        route: str,
-        rehearse: bool | None,
-        options: ShipOptions,
-        agree: bool,
-        hand_over: bool,
-        settings: Settings | None,
-    ) -> None:
-        self._source, self._name, self._route, self._rehearse = source, name, route, rehearse
-        self._options, self._agree, self._hand_over, self._settings = options, agree, hand_over, settings
-        self._placement: Placement | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """Ship, in a thread of its own."""
-        try:
-            asyncio.run(self._ship())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was waited for
-            self._error = error
-
-    def result(self) -> Placement | None:
-        """Give the placement, or raise what was raised."""
-        if self._error is not None:
-            raise self._error
-        return self._placement
-
-    async def _ship(self) -> None:
-        from lorry.training.naming import under_a_free_name
-
-        if not await asyncio.to_thread(self._source.exists):
-            raise SourceNotFound(
-                f"The training saved nothing at {self._source}.", evidence={"source": str(self._source)}
-            )
-        async with Lorry(self._settings, listen=_told) as lorry:
-
-            async def agree(_: Price) -> bool:
-                return self._agree
-
-            async def act(name: str) -> None:
-                ship = lorry.submit if self._hand_over else lorry.ship
-                self._placement = await ship(
-                    self._source,
-                    name,
-                    route=self._route,
-                    rehearse=self._rehearse,
-                    options=self._options,
-                    agree=agree,
+            async def under(chosen: str) -> None:
+                shipped.append(
+                    await act(place, chosen, route=route, rehearse=rehearse, options=options, agree=agreed)
                 )
 
-            if self._name is not None:
-                await act(self._name)
+            if name is not None:
+                await under(name)
             else:
-                await under_a_free_name(name_from(str(self._source.resolve())), act)
+                await under_a_free_name(name_from(str(place)), under)
+            return shipped[-1]
+
+    async def agreed(_: Price) -> bool:
+        return agree
+
+    with ThreadPoolExecutor(1, "lorry ship") as thread:  # a notebook has an event loop of its own
+        return thread.submit(asyncio.run, ship()).result()
 
 
 def _told(event: Event) -> None:
