@@ -39,9 +39,8 @@ async def keep_looking(watcher: Watcher, folders: Sequence[Path], stop: asyncio.
             soon = await watcher.look()
             took = time.monotonic() - began
             await _either(changed, stop, max(SOON_SECONDS if soon else SELDOM_SECONDS, took * _PAUSE))
-            await _either(
-                stop, stop, SOON_SECONDS
-            )  # a file that grows is not looked at with each piece of it
+            # A file that grows is not looked at with each piece of it.
+            await _either(stop, stop, SOON_SECONDS)
     finally:
         told.cancel()
         await asyncio.gather(told, return_exceptions=True)
