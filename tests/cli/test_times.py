@@ -19,6 +19,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
     [
         ("90s", NOW - timedelta(seconds=90)),
         ("2h", NOW - timedelta(hours=2)),
+        ("1.5d", NOW - timedelta(hours=36)),
         (" 3d", NOW - timedelta(days=3)),
         ("2026-11-29", datetime(2026, 11, 29, tzinfo=UTC)),
         ("2026-11-29T10:00+02:00", datetime(2026, 11, 29, 8, tzinfo=UTC)),

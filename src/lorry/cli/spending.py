@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from lorry.cli.tables import table
-from lorry.errors import OptionInvalid
 from lorry.model.budget import Budget, Standing
 from lorry.model.costs import Cost, Report
 from lorry.model.forecast import Price
@@ -187,21 +185,3 @@ def budget_lines(budgets: Sequence[Budget], found: Sequence[Standing]) -> list[s
         for each in found
     ]  # fmt: skip
     return table(("SCOPE", "PERIOD", "BUDGET", "SPENT", "LEFT", "UNTIL (UTC)", "THEN"), rows)
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """Read a time: `7d`, `36h`, a date, or a date with a time (UTC unless it says otherwise).
-
-    Raises:
-        OptionInvalid: It can't be read.
-    """
-    unit = {"d": 1.0, "h": 1 / 24}.get(text[-1:])
-    try:
-        if unit is not None:
-            return now - timedelta(days=float(text[:-1]) * unit)
-        found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise OptionInvalid(
-            f"{text!r} is no time.", fix="Write it as 7d, 36h, 2026-11-01 or 2026-11-01T08:00."
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

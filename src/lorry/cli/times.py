@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from lorry.errors import OptionInvalid
 
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_AGO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,7 +24,7 @@ def time_from(text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text.strip())
     try:
         if ago:
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
         read = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError) as error:
         raise OptionInvalid(

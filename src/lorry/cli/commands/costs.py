@@ -32,14 +32,15 @@ def costs(
         csv: Print the lines as CSV, in US cents.
     """
     from lorry.api import Lorry
-    from lorry.cli.spending import cost_lines, moment
+    from lorry.cli.spending import cost_lines
+    from lorry.cli.times import time_from
     from lorry.model.costs import Report
     from lorry.spend.keeper import Passed
     from lorry.wiring import now
 
     present = now()
-    begin = moment(since, present) if since else None
-    end = moment(until, present) if until else None
+    begin = time_from(since, present) if since else None
+    end = time_from(until, present) if until else None
 
     async def read() -> tuple[Report, Passed]:
         async with Lorry(common.settings()) as lorry:
