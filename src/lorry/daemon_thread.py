@@ -6,12 +6,24 @@ asyncio joins its own worker threads at exit, so Ctrl-C would wait for a server 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar, cast
 
 T = TypeVar("T")
+
+
+async def end_of_stdin() -> None:
+    """Wait until standard input closes: a parent holds it open for as long as it lives."""
+    await in_daemon_thread(_read_stdin)
+
+
+def _read_stdin() -> None:
+    # Past Python's buffers: a daemon thread that holds one of their locks stops the interpreter's exit.
+    while os.read(0, 4096):
+        pass
 
 
 async def in_daemon_thread(work: Callable[[], T]) -> T:

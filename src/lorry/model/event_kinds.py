@@ -17,6 +17,7 @@ class Source(StrEnum):
     WORKER = "worker"
     KEEPER = "keeper"
     GATEWAY = "gateway"
+    DASHBOARD = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,19 @@ KINDS: tuple[Kind, ...] = (
     Kind(Source.KEEPER, "lease", "adopted", "It is ours and was lost; it has a lease from now on.", _THING),
     Kind(Source.KEEPER, "lease", "failed", "It could not be started, stopped or scaled.", _THING),
     Kind(Source.KEEPER, "lease", "budget", "A budget is nearly spent, or spent."),
+    Kind(
+        Source.DASHBOARD,
+        "action",
+        "asked",
+        "Somebody asked for something on the dashboard.",
+        {
+            "did": "what: ship, start, stop, scale, resume, cancel, undo, retire or convert",
+            "who": "the id of the token; `this machine` while there are no tokens",
+            "owner": "whose token it is",
+            "route": "where it is shipped to",
+            "options": "of a conversion",
+        },
+    ),
     *(
         Kind(
             Source.GATEWAY,

@@ -13,7 +13,7 @@ class Event:
 
     Attributes:
         model: Lorry's name of the model.
-        source: Who says so (`delivery`, `retire`, `generation`).
+        source: Who says so: one of `lorry.model.event_kinds.Source`.
         subject: What it is about, usually a step (`upload`, `deploy`).
         action: What happened: `started`, `intended`, `created`, `adopted`, `progress`, `state`, `retry`,
             `done`, `failed`.

@@ -10,7 +10,7 @@ from lorry.generation.asking import read_chat, read_generate, read_images
 from lorry.generation.gateway.directory import LiveDirectory
 from lorry.listening import is_loopback
 from lorry.server.answers import error_body, error_headers, status_of
-from lorry.server.api import build_api
+from lorry.server.application import build_api
 from lorry.server.asgi import AsgiSink, Receive, Scope, Send, header, request_id
 from lorry.server.doors import Doors
 from lorry.server.rooms import Rooms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -16,7 +16,11 @@ from lorry.generation.gateway.waking import Waker
 from lorry.generation.ports import Blobs, Kept
 from lorry.model.batch import Order
 from lorry.model.budget import Budget
+from lorry.model.events import Event
 from lorry.model.serving import Policy, Token
+from lorry.server.drops import Drops
+from lorry.server.looks import Looks
+from lorry.server.streams import Streams
 from lorry.server.watching import Watch
 from lorry.spend.costs import Money
 from lorry.spend.ports import Books
@@ -48,11 +52,62 @@ class Purse(Books, Money, Protocol):
         """Forget a budget."""
 
 
+class Chronicle(Protocol):
+    """The journal."""
+
+    async def read(self, model: str, after: int = 0) -> tuple[Event, ...]:
+        """Read a model's events with an id above `after`, oldest first."""
+
+    async def write(self, event: Event) -> None:
+        """Append an event durably."""
+
+
+class Claims(Protocol):
+    """Who works on deliveries."""
+
+    async def workers(self) -> Mapping[Any, bool]:
+        """List the workers (`lorry.delivery.ports.claiming.Worker`), and whether each one's lease runs."""
+
+    async def claims(self) -> Mapping[str, Any]:
+        """List what is held (`lorry.delivery.ports.claiming.Claim`), by model."""
+
+
+class Errand(Protocol):
+    """Runs a command of `lorry` as a process of its own."""
+
+    async def __call__(self, words: Sequence[str], seconds: float) -> Mapping[str, Any]:
+        """Run it to its end, and give what it printed."""
+
+    async def begin(self, words: Sequence[str], patience: float) -> Mapping[str, Any] | None:
+        """Begin it; give what it printed, or `None` while it runs."""
+
+
 class Deliver(Protocol):
     """Checks what a training left, and writes down that it shall be shipped."""
 
     async def __call__(self, order: Order, *, agree: bool) -> Mapping[str, Any]:
         """Give the placement, as data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the dashboard needs beside.
+
+    Attributes:
+        errand: Runs a command of `lorry` as a process of its own.
+        journal: Of all models.
+        claims: Who works on deliveries.
+        looks: The numbers that pages share.
+        drops: Files that were dropped on a page.
+        streams: The streams of events that are open.
+    """
+
+    errand: Errand
+    journal: Chronicle
+    claims: Claims
+    looks: Looks
+    drops: Drops
+    streams: Streams = field(default_factory=Streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +127,7 @@ class Rooms:
         money: Leases, budgets, and what was spent.
         watch: Counts.
         deliver: Writes down that a model shall be shipped.
+        desk: What the dashboard needs beside.
         refresh: Reads the directory again now.
         ready: Says why the server can't answer yet; empty when it can.
         measure: Brings the metrics up to date that are read from the database.
@@ -95,6 +151,7 @@ class Rooms:
     money: Purse
     watch: Watch
     deliver: Deliver
+    desk: Desk
     refresh: Callable[[], Awaitable[object]]
     ready: Callable[[], Awaitable[str]]
     measure: Callable[[], Awaitable[None]]

@@ -73,6 +73,8 @@ class Server(uvicorn.Server):
         """Stop, after what is being answered."""
         if self._sweeping is not None:
             self._sweeping.cancel()
+        if self._rooms is not None:
+            self._rooms.desk.streams.close()
         await super().shutdown(sockets)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:

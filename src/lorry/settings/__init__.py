@@ -82,9 +82,12 @@ class Settings:
         keep_days: Days after which `lorry serve` forgets a stored result.
         journal_days: Days after which `lorry serve` forgets an event of the journal.
         body_limit: Size of a request's body that `lorry serve` takes at most, MiB.
+        drop_limit: Size of a file that is dropped on the dashboard at most, MiB.
         answer_seconds: Seconds that a platform may take for the whole of an answer to `lorry serve`.
         keeper: Whether `lorry serve` runs the keeper, which stops what bills and is not used: `true` or
             `false`, where `lorry keeper` runs beside it.
+        worker: Whether `lorry serve` has a worker beside it as soon as something is delivered through it:
+            `true` or `false`, where `lorry worker` runs elsewhere.
         keeper_seconds: Seconds between two passes of the keeper.
         lease_minutes: Minutes that something that bills runs on after it was last used, where a model's
             policy says nothing; 10 or more.
@@ -113,8 +116,10 @@ class Settings:
     keep_days: float = 30.0
     journal_days: float = 365.0
     body_limit: float = 8.0
+    drop_limit: float = 16_384.0
     answer_seconds: float = 600.0
     keeper: bool = True
+    worker: bool = True
     keeper_seconds: float = 60.0
     lease_minutes: float = 60.0
     grace_minutes: float = 10.0
@@ -245,7 +250,7 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     key = secret(take("together_key"), "key", problems)
     together = api_root(take("together_url", TOGETHER_URL), problems)
     truths = {name: truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
-    truths["keeper"] = truth(take("keeper", True), problems)
+    truths |= {name: truth(take(name, True), problems) for name in ("keeper", "worker")}
     return {
         "home": take("home")[1],
         "engine_url": http_address(take("engine_url"), problems),
@@ -276,6 +281,7 @@ def _gateway(take: Callable[..., tuple[str, Any]], problems: list[str]) -> dict[
         "keep_days": above_zero(take("keep_days", 30.0), float, problems),
         "journal_days": above_zero(take("journal_days", 365.0), float, problems),
         "body_limit": above_zero(take("body_limit", 8.0), float, problems),
+        "drop_limit": above_zero(take("drop_limit", 16_384.0), float, problems),
         "answer_seconds": above_zero(take("answer_seconds", 600.0), float, problems),
     }
 

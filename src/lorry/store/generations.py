@@ -156,10 +156,20 @@ class StoredGenerations:
             update(GENERATIONS).where(_ROW.id == id, _ROW.state == State.WAITING).values(**values)
         )
 
-    async def listed(self, owner: str | None, *, everybody: bool, limit: int) -> list[Generated]:
-        """Read the newest of an owner, or of everybody."""
+    async def listed(
+        self, owner: str | None, *, everybody: bool, limit: int, key: str | None = None
+    ) -> list[Generated]:
+        """Read the newest of an owner, or of everybody; where a key is given, those that begin so."""
         query = select(GENERATIONS).order_by(_ROW.created_at.desc(), _ROW.id).limit(limit)
+        if key is not None:
+            query = query.where(self._begins(key))
         return await self._many(query if everybody else query.where(_ROW.owner == (owner or "")))
+
+    def _begins(self, key: str) -> Any:
+        """Choose keys that begin so: in SQLite by their order, which is that of bytes and has an index."""
+        if self._database.dialect == "sqlite":
+            return _ROW.key.between(key, key + "\U0010ffff")
+        return _ROW.key.startswith(key, autoescape=True)
 
     async def counts(self) -> dict[str, int]:
         """Count what is in the queue, by state."""

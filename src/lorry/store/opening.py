@@ -22,6 +22,7 @@ from lorry.store.database import Database
 from lorry.store.dialects import postgres_engine, sqlite_engine
 from lorry.store.events import StoredJournal
 from lorry.store.faults import translated
+from lorry.store.figures import StoredFigures
 from lorry.store.generations import StoredGenerations
 from lorry.store.health import StoredOutages, StoredStarts
 from lorry.store.intents import StoredIntents
@@ -47,6 +48,7 @@ class Store(StoredRecords, StoredJournal, StoredIntents, StoredAccess):
         super().__init__(database)
         self.claiming = StoredClaims(database)
         self.ledger = StoredLedger(database)
+        self.figures = StoredFigures(database)
         self.kept = StoredGenerations(database)
         self.hooks = StoredHooks(database)
         self.outages = StoredOutages(database)

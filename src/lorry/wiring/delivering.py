@@ -1,25 +1,13 @@
-"""Writing deliveries down from the gateway, by a process of its own.
-
-So what a check and a database of workflows need of memory and time is not the gateway's, and a source that
-brings it down brings down nothing else.
-"""
+"""Writing deliveries down from the gateway, and having somebody go on with them."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from lorry.errors import InternalError
-from lorry.errors.data import error_from
 from lorry.model.batch import Order
+from lorry.server.rooms import Errand
 
-#: How many are checked at a time; each takes a process.
-_AT_ONCE = 4
 #: Seconds that a check may take: of a repository only the header is fetched.
 _SECONDS = 120.0
 
@@ -28,12 +16,12 @@ class HandsOver:
     """Runs `lorry ship --detach`.
 
     Args:
-        home: Folder of Lorry's own state; everything else that it is told is in the environment.
+        errands: Runs it.
+        hands: Sees to it that a worker goes on with what was written down.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._room = asyncio.Semaphore(_AT_ONCE)
+    def __init__(self, errands: Errand, hands: Callable[[], Awaitable[None]]) -> None:
+        self._errands, self._hands = errands, hands
 
     async def __call__(self, order: Order, *, agree: bool) -> Mapping[str, Any]:
         """Check a model and write down that it shall be shipped.
@@ -48,39 +36,13 @@ class HandsOver:
         Raises:
             LorryError: As `lorry ship` would tell it.
         """
-        async with self._room:
-            child = await asyncio.create_subprocess_exec(
-                *self._command(order, agree=agree),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-            try:
-                out, err = await asyncio.wait_for(child.communicate(), _SECONDS)
-            except TimeoutError as error:
-                raise InternalError(
-                    f"{order.source} was not checked within {_SECONDS:g} s.",
-                    fix=f"Run `lorry check {order.source}`.",
-                ) from error
-            finally:
-                if child.returncode is None:
-                    child.kill()
-                    await child.wait()
-        try:
-            told: dict[str, Any] = json.loads(out)
-        except ValueError as error:
-            raise InternalError(
-                f"`lorry ship` ended with status {child.returncode} and told nothing.",
-                evidence={"said": err.decode(errors="replace")[-2000:]},
-            ) from error
-        if "error" in told and child.returncode:
-            raise error_from(told["error"])
+        told = await self._errands(_command(order, agree=agree), _SECONDS)
+        await self._hands()
         return told
 
-    def _command(self, order: Order, *, agree: bool) -> list[str]:
-        command = [sys.executable, "-m", "lorry", "ship", order.source, "--name", order.name]
-        command += ["--route", order.route, "--detach", "--json", "--home", str(self._home)]
-        command += ["--rehearse"] if order.rehearse else []
-        command += ["--base", order.options.base] if order.options.base else []
-        return [*command, "--yes"] if agree else command
+
+def _command(order: Order, *, agree: bool) -> list[str]:
+    command = ["ship", order.source, "--name", order.name, "--route", order.route, "--detach"]
+    command += ["--rehearse"] if order.rehearse else []
+    command += ["--base", order.options.base] if order.options.base else []
+    return [*command, "--yes"] if agree else command

@@ -7,13 +7,13 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
-from lorry.errors import EngineNotRunning, KeyMissing, LorryError, NotWritable, Unreachable
+from lorry.errors import LorryError, Unreachable
 from lorry.generation.gateway.directory import LiveDirectory
 from lorry.generation.gateway.gateway import Gateway
 from lorry.generation.gateway.healths import Healths
@@ -29,18 +29,24 @@ from lorry.generation.gateway.trying import Tries
 from lorry.generation.gateway.waking import Waker
 from lorry.generation.gateway.webhooks import Teller
 from lorry.generation.gateway.writing import LedgerWriter
-from lorry.generation.ports import Blobs, Line, Upstream
+from lorry.generation.ports import Blobs, Upstream
 from lorry.generation.service import Draws
 from lorry.model.budget import standings
+from lorry.model.placement import PlacementState
 from lorry.model.serving import Place
+from lorry.server.drops import Drops
+from lorry.server.looks import Looks
 from lorry.server.meters import Meters
-from lorry.server.rooms import Rooms
+from lorry.server.rooms import Desk, Rooms
 from lorry.server.watching import Tracer, Watch
 from lorry.settings import Settings
 from lorry.store import Store
-from lorry.wiring import ANY_KEY, House, engine_address, now
-from lorry.wiring.beside import keeper_beside
+from lorry.wiring import House, now
+from lorry.wiring.beside import Beside
 from lorry.wiring.delivering import HandsOver
+from lorry.wiring.errands import Errands
+from lorry.wiring.keeping import blobs_of, secret_of
+from lorry.wiring.lines import Lines, client_of
 from lorry.wiring.measuring import Measuring
 
 #: Seconds between two looks whether models, policies or tokens changed.
@@ -51,51 +57,8 @@ _SPENT_SECONDS, _CLEAN_SECONDS = 60.0, 3600.0
 _READING_BYTES = 64 * 1024 * 1024
 #: Requests under way at once.
 _AT_ONCE = 2000
-
-
-class Lines:
-    """The ways to places, each opened once.
-
-    Args:
-        settings: Where the platforms are, and their keys.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._embedded: Line | None = None
-        self._together: Line | None = None
-        self._known: dict[str, Line] = {}
-
-    def __call__(self, place: Place) -> Line:
-        """Give the way to a place.
-
-        Raises:
-            KeyMissing: It needs a key, and none is set.
-        """
-        line = self._known.get(place.key)
-        if line is None:
-            line = self._known[place.key] = self._line(embedded=place.embedded)
-        return line
-
-    def _line(self, *, embedded: bool) -> Line:
-        from lorry.platforms.together.line import TogetherLine
-
-        settings = self._settings
-        if embedded:
-            if self._embedded is None:
-                key = settings.engine_key or ANY_KEY
-                self._embedded = TogetherLine(engine_address(settings), key, EngineNotRunning)
-            return self._embedded
-        if self._together is None:
-            if settings.together_key is None:
-                raise KeyMissing(f"Asking {settings.together_url} needs a key, and none is set.")
-            self._together = TogetherLine(settings.together_url, settings.together_key, Unreachable)
-        return self._together
-
-    def forget(self) -> None:
-        """Look again: the engine may have been started at another port, and a model be somewhere else."""
-        self._embedded = None
-        self._known.clear()
+#: States in which a worker has something to do.
+_WORK = (PlacementState.DELIVERING, PlacementState.RETIRING)
 
 
 @asynccontextmanager
@@ -107,6 +70,7 @@ async def open_rooms(
     clock: Callable[[], float] = time.monotonic,
     present: Callable[[], datetime] = now,
     keeper: bool = False,
+    worker: bool = False,
 ) -> AsyncIterator[Rooms]:
     """Open everything that the server works with, and run its loops.
 
@@ -117,15 +81,17 @@ async def open_rooms(
         clock: Seconds that only grow.
         present: Gives the time, UTC.
         keeper: Whether a keeper runs beside it.
+        worker: Whether a worker does, from when there is something to deliver.
     """
     async with AsyncExitStack() as stack:
         house = House(settings, clock=present)
         stack.push_async_callback(house.close)
         store = await house.store()
-        opened = _Gatehouse(settings, house, store, clock, present)
+        opened = _Gatehouse(settings, house, store, clock, present, worker=worker)
         rooms = await opened.open(stack, upstream, tracer)
-        if keeper:
-            await stack.enter_async_context(keeper_beside(settings.home))
+        beside = Beside("keeper", settings.home, wanted=keeper)
+        stack.push_async_callback(beside.close)
+        await beside()
         yield rooms
 
 
@@ -139,13 +105,16 @@ class _Gatehouse:
         store: Store,
         clock: Callable[[], float],
         present: Callable[[], datetime],
+        *,
+        worker: bool,
     ) -> None:
+        self._worker = worker
         self._settings, self._house, self._store = settings, house, store
         self._clock, self._present = clock, present
 
     async def open(self, stack: AsyncExitStack, upstream: Upstream | None, tracer: Tracer | None) -> Rooms:
         settings, store = self._settings, self._store
-        client = upstream or _client(settings)
+        client = upstream or client_of(settings)
         stack.push_async_callback(client.close)
         directory = LiveDirectory(store)
         healths = Healths(store.outages, self._clock)
@@ -156,7 +125,7 @@ class _Gatehouse:
         lines = Lines(settings)
         tries = Tries(directory, healths, spending, ledger, lines, client, watch, self._clock, self._present)
         waker = self._waker(directory, spending)
-        addresses = Addresses(await asyncio.to_thread(_secret, settings))
+        addresses = Addresses(await asyncio.to_thread(secret_of, settings))
         patience = Patience(tries, waker)
         keeper = self._keeper(patience, client, addresses)
         queue = Queue(store.kept, keeper, tries, self._present, public_url=settings.public_url or "")
@@ -164,6 +133,7 @@ class _Gatehouse:
         measuring = Measuring(
             store, watch.meters, directory, healths, waker, ledger, self._clock, self._present
         )
+        desk = self._desk(stack, directory)
 
         await directory.refresh()
         await healths.load()
@@ -173,13 +143,13 @@ class _Gatehouse:
         stack.push_async_callback(ledger.close)
         queue.start()
         teller.start()
-        loops = self._loops(directory, healths, lines, spending, samples, keeper)
+        loops = self._loops(directory, healths, lines, spending, samples, keeper, desk.drops)
         stack.push_async_callback(_stop, loops)
         stack.push_async_callback(teller.close)
         stack.push_async_callback(waker.close)
         stack.push_async_callback(keeper.close, 20.0)
         stack.push_async_callback(queue.close, 20.0)
-
+        worker = await self._hands(stack, directory)
         return Rooms(
             gateway=Gateway(patience, keeper),
             directory=directory,
@@ -192,7 +162,8 @@ class _Gatehouse:
             access=store,
             money=store.books,
             watch=watch,
-            deliver=HandsOver(settings.home),
+            deliver=HandsOver(desk.errand, worker),
+            desk=desk,
             refresh=directory.refresh,
             ready=self._ready,
             measure=measuring.measure,
@@ -204,6 +175,24 @@ class _Gatehouse:
             version=version("lorry"),
         )
 
+    def _desk(self, stack: AsyncExitStack, directory: LiveDirectory) -> Desk:
+        """Build what the dashboard needs."""
+        settings, store = self._settings, self._store
+        looks = Looks(store.figures, store.books, directory, self._clock, self._present)
+        errands = Errands(settings.home)
+        stack.push_async_callback(errands.close)
+        stack.push_async_callback(looks.close)
+        drops = Drops(settings.home / "dropped", int(settings.drop_limit * 2**20))
+        return Desk(errands, store, store.claiming, looks, drops)
+
+    async def _hands(self, stack: AsyncExitStack, directory: LiveDirectory) -> Beside:
+        """Give what has a worker run beside; at once where deliveries of the server before this one wait."""
+        worker = Beside("worker", self._settings.home, wanted=self._worker, quiet=True)
+        stack.push_async_callback(worker.close)
+        if any(placed.state in _WORK for placed in directory.now.placements.values()):
+            await worker()
+        return worker
+
     def _loops(
         self,
         directory: LiveDirectory,
@@ -212,9 +201,11 @@ class _Gatehouse:
         spending: Spending,
         samples: Samples,
         keeper: Keeper,
+        drops: Drops,
     ) -> list[asyncio.Task[None]]:
         kept_up = self._keep_up(directory, healths, lines)
-        account = self._keep_account(spending, samples, keeper.storage.blobs)
+        clean = partial(self._clean, keeper.storage.blobs, drops, directory)
+        account = self._keep_account(spending, samples, clean)
         return [
             asyncio.create_task(kept_up, name="directory"),
             asyncio.create_task(account, name="account"),
@@ -241,7 +232,7 @@ class _Gatehouse:
 
         fetching = Fetching(client, self._clock, Budget(_READING_BYTES), painter, secrets.randbelow)
         worker = f"serve-{os.getpid()}-{secrets.token_hex(4)}"
-        storage = Storage(self._store.kept, _blobs(self._settings), addresses, worker, self._settings.keep)
+        storage = Storage(self._store.kept, blobs_of(self._settings), addresses, worker, self._settings.keep)
         return Keeper(patience, fetching, storage, self._present)
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -281,7 +272,9 @@ class _Gatehouse:
                 lines.forget()
                 await healths.load()
 
-    async def _keep_account(self, spending: Spending, samples: Samples, blobs: Blobs) -> None:
+    async def _keep_account(
+        self, spending: Spending, samples: Samples, clean: Callable[[], Awaitable[None]]
+    ) -> None:
         cleaned = self._clock()
         while True:
             await asyncio.sleep(_SPENT_SECONDS)
@@ -291,10 +284,11 @@ class _Gatehouse:
                     await self._store.write(event)
                 if self._clock() - cleaned >= _CLEAN_SECONDS:
                     cleaned = self._clock()
-                    await self._clean(blobs)
+                    await clean()
 
-    async def _clean(self, blobs: Blobs) -> None:
+    async def _clean(self, blobs: Blobs, drops: Drops, directory: LiveDirectory) -> None:
         """Forget what is older than the settings say."""
+        await asyncio.to_thread(drops.forget, [model.source for model in directory.now.models.values()])
         before = self._present() - timedelta(days=self._settings.keep_days)
         await self._store.kept.forget(before)
         await blobs.forget(before - timedelta(days=1))
@@ -305,46 +299,6 @@ async def _stop(loops: list[asyncio.Task[None]]) -> None:
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
-
-
-def _client(settings: Settings) -> Upstream:
-    from lorry.upstream.direct import DirectUpstream
-    from lorry.upstream.proxied import ProxiedUpstream, proxies_named
-
-    direct = DirectUpstream(settings.answer_seconds)
-    if not proxies_named():
-        return direct
-    from lorry.upstream.steady import SteadyUpstream
-
-    return ProxiedUpstream(direct, SteadyUpstream(settings.answer_seconds, proxies=True))
-
-
-def _blobs(settings: Settings) -> Blobs:
-    if settings.results_url is not None:
-        from lorry.store.bucket import BucketBlobs
-
-        return BucketBlobs(settings.results_url)
-    from lorry.store.blobs import DiskBlobs
-
-    return DiskBlobs(settings.home / "generated")
-
-
-def _secret(settings: Settings) -> bytes:
-    """Give the secret that signs addresses and messages: as set, else one that this home makes for itself."""
-    if settings.server_secret is not None:
-        return settings.server_secret.encode()
-    path: Path = settings.home / "server.secret"
-    try:
-        with (
-            contextlib.suppress(FileExistsError),
-            open(  # noqa: PTH123 - with its rights from the start
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-            ) as file,
-        ):
-            file.write(secrets.token_hex(32))
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise NotWritable(f"{path} can't be made: {error.strerror}.", evidence={"path": str(path)}) from error
 
 
 async def guarded(settings: Settings) -> bool:

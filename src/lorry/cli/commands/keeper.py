@@ -55,7 +55,7 @@ def _run(common: Common, *, stop_with_stdin: bool) -> None:
     from contextlib import suppress
     from datetime import UTC, datetime
 
-    from lorry.daemon_thread import in_daemon_thread
+    from lorry.daemon_thread import end_of_stdin
     from lorry.spend.keeper import Passed
     from lorry.wiring import House
     from lorry.wiring.spending import Journalled, keep, keeper_of
@@ -80,7 +80,7 @@ def _run(common: Common, *, stop_with_stdin: bool) -> None:
 
             passes = asyncio.create_task(keep(keeper_of(house, Journalled(house, told)), seconds, seen))
             if stop_with_stdin:
-                await in_daemon_thread(_end_of_stdin)
+                await end_of_stdin()
                 passes.cancel()
             with suppress(asyncio.CancelledError):
                 await passes
@@ -89,11 +89,3 @@ def _run(common: Common, *, stop_with_stdin: bool) -> None:
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; a pass that was cut off is made again
         asyncio.run(work())
-
-
-def _end_of_stdin() -> None:
-    # Read past Python's buffers: a daemon thread that holds one of their locks stops the interpreter's exit.
-    import os
-
-    while os.read(0, 4096):
-        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 from lorry.cli.options import Common
 
@@ -34,7 +35,11 @@ def serve(
     def announce(url: str, rooms: Rooms) -> None:
         count = len(rooms.directory.now.models)
         models = f"{count} model{'s' if count != 1 else ''}"
-        lines = [f"The gateway answers at {url} for {models}.", f"  compatible API  {url}/v1"]
+        lines = [
+            f"The gateway answers at {url} for {models}.",
+            f"  dashboard       {url}/",
+            f"  compatible API  {url}/v1",
+        ]
         if not rooms.directory.now.guarded:
             lines.append(
                 "No token was made yet, so it answers to this machine alone; `lorry token create` makes one."
@@ -42,4 +47,7 @@ def serve(
         lines.append("Stop it with Ctrl-C.")
         print("\n".join(lines), flush=True)  # noqa: T201 - the door prints
 
-    run_server(lambda: open_rooms(settings, tracer=tracer_of(), keeper=settings.keeper), host, port, announce)
+    def rooms() -> AbstractAsyncContextManager[Rooms]:
+        return open_rooms(settings, tracer=tracer_of(), keeper=settings.keeper, worker=settings.worker)
+
+    run_server(rooms, host, port, announce)

@@ -48,6 +48,10 @@ class Addresses:
         """Say whether a signature is ours."""
         return hmac.compare_digest(self.sign(digest).encode(), signature.encode())
 
+    def session_key(self) -> bytes:
+        """Give the key with which sessions of the dashboard are signed."""
+        return hmac.new(self._secret, b"session", hashlib.sha256).digest()
+
     def webhook_secret(self, owner: str | None) -> str:
         """Give the secret that an owner checks the signatures of webhooks with.
 

@@ -86,8 +86,10 @@ class Kept(Protocol):
     async def cancel(self, id: str, at: datetime) -> bool:  # noqa: A002
         """End one that waits; say whether it still waited."""
 
-    async def listed(self, owner: str | None, *, everybody: bool, limit: int) -> list[Generated]:
-        """Read the newest of an owner, or of everybody."""
+    async def listed(
+        self, owner: str | None, *, everybody: bool, limit: int, key: str | None = None
+    ) -> list[Generated]:
+        """Read the newest of an owner, or of everybody; where a key is given, those that begin so."""
 
     async def counts(self) -> dict[str, int]:
         """Count what is in the queue, by state."""

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
-from lorry.generation.gateway.healths import keys_of
-from lorry.generation.routing.health import WELL
 from lorry.server.api.asking import Admin, Anybody, TheRooms
+from lorry.server.standing import health_of
 
 
 def operating_router() -> APIRouter:
@@ -48,29 +47,8 @@ async def metrics(rooms: TheRooms, _caller: Admin) -> Response:
 
 async def routes(rooms: TheRooms, caller: Anybody) -> dict[str, Any]:
     """Show where each model can be asked, and how well that place is."""
-    snapshot = rooms.directory.now
-    rows = []
-    for name in sorted(snapshot.seen_by(caller)):
-        place = snapshot.place(name)
-        if place is None:
-            continue
-        keys = keys_of(place, rooms.gateway.tries.line_of(place).account)
-        states = {key: rooms.healths.known.get(key, WELL) for key in keys}
-        now = rooms.clock()
-        worst = max(states.values(), key=lambda health: (health.held is not None, health.until))
-        rows.append(
-            {
-                "model": name,
-                "route": place.route,
-                "state": str(place.placement.state),
-                "circuit": str(worst.circuit(now)),
-                "why": worst.held or worst.reason or None,
-                "again_in": worst.wait(now),
-                "starting": name in rooms.waker.under_way,
-                "mend": [key for key, health in states.items() if health.held],
-            }
-        )
-    return {"routes": rows}
+    found = (health_of(rooms, name) for name in sorted(rooms.directory.now.seen_by(caller)))
+    return {"routes": [row for row in found if row is not None]}
 
 
 async def mend(

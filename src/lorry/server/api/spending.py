@@ -58,14 +58,14 @@ async def costs(
 async def leases(rooms: TheRooms, caller: Admin) -> dict[str, Any]:
     """List what bills by the hour, and until when it may."""
     found = await rooms.money.leases()
-    mine = [each for each in found if caller.owner is None or _is_of(rooms, caller.owner, each.model)]
+    mine = [each for each in found if whose_lease(rooms, caller, each.model)]
     return {"leases": [each.as_dict() for each in mine]}
 
 
 async def budgets(rooms: TheRooms, caller: Admin) -> dict[str, Any]:
     """List the budgets, and how each stands."""
     now = rooms.now()
-    found = [each for each in await rooms.money.budgets() if _may(rooms, caller, each.scope)]
+    found = [each for each in await rooms.money.budgets() if may_know(rooms, caller, each.scope)]
     standing = standings(found, await rooms.money.spent(now), now)
     return {
         "budgets": [each.as_dict() for each in found],
@@ -75,7 +75,7 @@ async def budgets(rooms: TheRooms, caller: Admin) -> dict[str, Any]:
 
 async def set_budget(rooms: TheRooms, caller: Admin, scope: _Scope, body: BudgetBody) -> dict[str, Any]:
     """Set what may be spent; it counts at the gateway within a minute."""
-    _require_own(rooms, caller, scope)
+    require_own_scope(rooms, caller, scope)
     budget = Budget(scope, body.day_cents, body.month_cents, body.at_limit, body.warn_at)
     require_sound_budget(budget)
     await rooms.money.set_budget(budget)
@@ -84,16 +84,21 @@ async def set_budget(rooms: TheRooms, caller: Admin, scope: _Scope, body: Budget
 
 async def forget_budget(rooms: TheRooms, caller: Admin, scope: _Scope) -> dict[str, Any]:
     """Take a budget away; none of that scope is fine."""
-    _require_own(rooms, caller, scope)
+    require_own_scope(rooms, caller, scope)
     await rooms.money.forget_budget(scope)
     return await budgets(rooms, caller)
+
+
+def whose_lease(rooms: TheRooms, caller: Caller, model: str | None) -> bool:
+    """Say whether a caller may know of a lease: the house of all, an owner of its own models'."""
+    return caller.owner is None or _is_of(rooms, caller.owner, model)
 
 
 def _is_of(rooms: TheRooms, owner: str, model: str | None) -> bool:
     return model is not None and rooms.directory.now.policy(model).owner == owner
 
 
-def _may(rooms: TheRooms, caller: Caller, scope: str) -> bool:
+def may_know(rooms: TheRooms, caller: Caller, scope: str) -> bool:
     """Say whether a caller may know of a budget: the house of all, an owner of its own and its models'."""
     owner = caller.owner
     if owner is None or scope == f"{OWNER}{owner}":
@@ -101,8 +106,13 @@ def _may(rooms: TheRooms, caller: Caller, scope: str) -> bool:
     return scope.startswith(MODEL) and _is_of(rooms, owner, scope.removeprefix(MODEL))
 
 
-def _require_own(rooms: TheRooms, caller: Caller, scope: str) -> None:
-    if not _may(rooms, caller, scope):
+def require_own_scope(rooms: TheRooms, caller: Caller, scope: str) -> None:
+    """Refuse a budget of somebody else.
+
+    Raises:
+        TokenNotAllowed: It is one.
+    """
+    if not may_know(rooms, caller, scope):
         raise TokenNotAllowed(
             f"A token of {caller.owner} can set budgets of {OWNER}{caller.owner} and of its models alone."
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lorry.errors import BodyInvalid, NameTaken, TokenNotAllowed
+from lorry.errors import BodyInvalid, TokenNotAllowed
 from lorry.generation.gateway.callers import Caller
 from lorry.generation.gateway.signatures import SIGNATURE, require_signature
 from lorry.model.batch import Order, name_from
@@ -17,7 +16,7 @@ from lorry.model.options import ShipOptions
 from lorry.model.serving import Scope
 from lorry.server.api.asking import Shipping, TheRooms, server_of
 from lorry.server.asgi import header
-from lorry.server.rooms import Rooms
+from lorry.server.sourcing import belong_to, require_far_away, require_own_name
 
 _Owner = Annotated[str | None, Query(description="Whose the model is.", min_length=1, max_length=80)]
 
@@ -74,12 +73,12 @@ async def ended(rooms: TheRooms, request: Request, owner: _Owner = None) -> dict
         caller.require(Scope.SHIP)
         owner = _owner_of(caller, owner)
     wish = _read(content)
-    _require_far_away(wish.source, anywhere=not signed and caller.may(Scope.ADMIN))
+    require_far_away(wish.source, anywhere=not signed and caller.may(Scope.ADMIN))
     name = parse_name(wish.name) if wish.name is not None else name_from(wish.source)
-    _require_own(rooms, name, owner)
+    require_own_name(rooms, name, owner)
     order = Order(wish.source, name, wish.route, wish.rehearse, ShipOptions(base=wish.base))
     placed = await rooms.deliver(order, agree=wish.agree)
-    await _belong(rooms, order.name, owner)
+    await belong_to(rooms, order.name, owner)
     return {
         "model": order.name,
         "state": placed.get("state"),
@@ -108,32 +107,3 @@ def _read(content: bytes) -> TrainingEnded:
         problems = [f"{'.'.join(map(str, row['loc'])) or 'the body'}: {row['msg']}" for row in error.errors()]
         sentence = "; ".join(problems[:20])
         raise BodyInvalid(f"{sentence}.", evidence={"problems": problems[:20]}) from error
-
-
-def _require_far_away(source: str, *, anywhere: bool) -> None:
-    """Refuse the server's own files to whoever may not do anything."""
-    from lorry.weights.origins.access import Access
-    from lorry.weights.origins.reference import LocalPath, parse
-
-    reference = parse(source, Access(), exists=lambda _: False) if not anywhere else None
-    if isinstance(reference, LocalPath):
-        raise TokenNotAllowed(
-            "A path on the server can be shipped with a token of the scope `admin` only.",
-            fix="Name a Hub repository (`owner/name`) or an https address.",
-        )
-
-
-def _require_own(rooms: Rooms, name: str, owner: str | None) -> None:
-    """Refuse to take over a model of somebody else."""
-    snapshot = rooms.directory.now
-    if owner is not None and name in snapshot.models and snapshot.policy(name).owner != owner:
-        raise NameTaken(f"The name {name} belongs to another model.", evidence={"model": name})
-
-
-async def _belong(rooms: Rooms, name: str, owner: str | None) -> None:
-    if owner is None:
-        return
-    policy = rooms.directory.now.policy(name)
-    if policy.owner != owner:
-        await rooms.access.set_policy(name, replace(policy, owner=owner))
-    await rooms.refresh()

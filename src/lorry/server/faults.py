@@ -12,6 +12,7 @@ from starlette.responses import Response
 from lorry.errors import BodyInvalid, LorryError, NoSuchPath
 from lorry.server.answers import error_body, error_headers, status_of, unforeseen
 from lorry.server.asgi import request_id
+from lorry.server.pages.faults import shown
 
 
 def add_fault_handlers(app: FastAPI) -> None:
@@ -23,19 +24,24 @@ def add_fault_handlers(app: FastAPI) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, LorryError)  # noqa: S101 - registered for it alone
-        return answer(request, error)
+        return shown(request, error) or answer(request, error)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        return answer(request, _as_invalid(error))
+        found = _as_invalid(error)
+        return shown(request, found) or answer(request, found)
 
     async def elsewhere(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         said = f"{request.method} {request.url.path[:200]}: {error.detail}."
-        return answer(request, NoSuchPath(said), status=error.status_code, headers=dict(error.headers or {}))
+        found = NoSuchPath(said)
+        if (seen := shown(request, found)) is not None:
+            return seen
+        return answer(request, found, status=error.status_code, headers=dict(error.headers or {}))
 
     async def ourselves(request: Request, error: Exception) -> Response:
-        return answer(request, unforeseen(error))
+        found = unforeseen(error)
+        return shown(request, found) or answer(request, found)
 
     app.add_exception_handler(LorryError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
