@@ -130,9 +130,6 @@ class _Gatehouse:
         keeper = self._keeper(patience, client, addresses)
         queue = Queue(store.kept, keeper, tries, self._present, public_url=settings.public_url or "")
         teller = Teller(store.hooks, self._post, addresses, lambda: self._present().timestamp())
-        measuring = Measuring(
-            store, watch.meters, directory, healths, waker, ledger, self._clock, self._present
-        )
         desk = self._desk(stack, directory)
 
         await directory.refresh()
@@ -166,7 +163,7 @@ class _Gatehouse:
             desk=desk,
             refresh=directory.refresh,
             ready=self._ready,
-            measure=measuring.measure,
+            measure=self._measuring(watch.meters, directory, healths, waker, ledger).measure,
             now=self._present,
             clock=self._clock,
             most_bytes=int(settings.body_limit * 2**20),
@@ -174,6 +171,16 @@ class _Gatehouse:
             public_url=settings.public_url,
             version=version("lorry"),
         )
+
+    def _measuring(
+        self,
+        meters: Meters,
+        directory: LiveDirectory,
+        healths: Healths,
+        waker: Waker,
+        ledger: LedgerWriter,
+    ) -> Measuring:
+        return Measuring(self._store, meters, directory, healths, waker, ledger, self._clock, self._present)
 
     def _desk(self, stack: AsyncExitStack, directory: LiveDirectory) -> Desk:
         """Build what the dashboard needs."""
