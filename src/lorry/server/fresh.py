@@ -49,9 +49,20 @@ class Fresh(Generic[T]):
             await asyncio.wait({self._reading}, timeout=patience)
         return self._value
 
-    def stale(self) -> None:
-        """Have it read again the next time, because something changed."""
-        self._due = float("-inf")
+    async def again(self, patience: float) -> None:
+        """Read it again, because something changed.
+
+        Args:
+            patience: Seconds to wait for it.
+        """
+        for _ in range(2):  # what is being read already may be from before
+            self._due = float("-inf")
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._again())
+                break
+            await asyncio.wait({self._reading}, timeout=patience)
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=patience)
 
     async def close(self) -> None:
         """Wait for what is being read."""
@@ -61,8 +72,9 @@ class Fresh(Generic[T]):
     async def _again(self) -> None:
         began = self._clock()
         try:
-            self._value = await self._read()
-            self.version += 1
+            value = await self._read()
+            self.version += value != self._value
+            self._value = value
         except LorryError as error:  # a database that restarts: what is known goes on
             _LOG.warning("numbers for the dashboard can't be read: %s", error.message)
         finally:

@@ -37,6 +37,9 @@ class Figures(Protocol):
     async def asked(self, since: datetime) -> Mapping[str, Tally]:
         """Count the requests for each model since a time."""
 
+    async def asleep(self) -> frozenset[str]:
+        """List what ran at a platform and does not any more, by the platform's ids."""
+
     async def hours(self, since: datetime, owner: str | None) -> tuple[Hour, ...]:
         """Count the requests of each hour since a time, of an owner or of all."""
 
@@ -49,11 +52,13 @@ class Today:
         tallies: Requests, by model.
         cents: What they and their replicas cost, by model, US cents.
         running: What it costs an hour now, by model, US cents.
+        asleep: What ran at a platform and does not any more, by the platform's ids.
     """
 
     tallies: Mapping[str, Tally]
     cents: Mapping[str, float]
     running: Mapping[str, float]
+    asleep: frozenset[str] = frozenset()
 
 
 class Looks:
@@ -135,7 +140,7 @@ class Looks:
         found = await self.costs("model", None, begin, rehearsals=False)
         cents = {row.key: row.cents for row in found.rows}
         running = {row.key: row.running_cents for row in found.rows if row.running_cents}
-        return Today(tallies, cents, running)
+        return Today(tallies, cents, running, await self._figures.asleep())
 
 
 class _Known:

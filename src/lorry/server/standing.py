@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from lorry.errors import KeyMissing
@@ -10,6 +11,7 @@ from lorry.generation.routing.health import WELL, Circuit
 from lorry.model.placement import Placement, PlacementState
 from lorry.model.serving import Place
 from lorry.server.rooms import Rooms
+from lorry.spend.matching import object_of
 
 
 def health_of(rooms: Rooms, name: str) -> dict[str, Any] | None:
@@ -55,13 +57,14 @@ def _unreachable(place: Place, why: str) -> dict[str, Any]:
     }
 
 
-def standing_of(rooms: Rooms, name: str, placement: Placement | None) -> str:
+def standing_of(rooms: Rooms, name: str, placement: Placement | None, asleep: Container[str] = ()) -> str:
     """Say in a word how a model stands: a key of `lorry.server.pages.wording.STATES`.
 
     Args:
         rooms: What the server works with.
         name: The model.
         placement: Where it is.
+        asleep: What ran at a platform and does not any more.
     """
     if placement is None:
         return "nowhere"
@@ -69,6 +72,8 @@ def standing_of(rooms: Rooms, name: str, placement: Placement | None) -> str:
         return str(placement.state)
     if name in rooms.waker.under_way:
         return "starting"
+    if asleep and (runs_on := object_of(placement)) is not None and runs_on[1] in asleep:
+        return "asleep"
     if not rooms.healths.known:  # most of the time nothing is wrong with any place
         return "ready"
     health = health_of(rooms, name)

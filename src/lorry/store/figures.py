@@ -12,7 +12,7 @@ from sqlalchemy import case, func, select
 from lorry.model.kept import Came
 from lorry.model.tally import SPANS, Hour, Tally
 from lorry.store.database import Database
-from lorry.store.tables import LEDGER
+from lorry.store.tables import LEASES, LEDGER, RUNS
 
 _HOUR = 13  # `2026-11-02T12`, the beginning of a time in ISO 8601
 
@@ -39,6 +39,15 @@ class StoredFigures:
             counts[row["model"]][0] += row["n"]
             counts[row["model"]][1] += row["n"] if row["outcome"] in _BAD else 0
         return {name: Tally(*found) for name, found in counts.items()}
+
+    async def asleep(self) -> frozenset[str]:
+        """List what ran and does not any more, nor may: objects without a run that goes on, and a lease."""
+        open_ = func.sum(case((RUNS.c.ended_at.is_(None), 1), else_=0))
+        leased = select(LEASES.c.object)
+        query = select(RUNS.c.object).group_by(RUNS.c.object).having(open_ == 0)
+        return frozenset(
+            row["object"] for row in await self._database.rows(query.where(RUNS.c.object.not_in(leased)))
+        )
 
     async def hours(self, since: datetime, owner: str | None) -> tuple[Hour, ...]:
         """Count the requests of each hour since a time, of an owner or of all."""

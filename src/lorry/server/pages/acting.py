@@ -22,6 +22,9 @@ _QUICK, _WATCHED = 120.0, 2.5
 
 _MOST_REPLICAS = 1000
 
+#: Seconds to wait for the numbers after something was done.
+_PATIENCE = 1.0
+
 #: Where a question belongs that comes back in place of what was done.
 _TO_DIALOG = {"HX-Retarget": "#ask", "HX-Reswap": "innerHTML"}
 
@@ -160,8 +163,8 @@ async def do(
             raise
         view = {**_question(name, act, wanted, {}), "warning": error.message, "price": None}
         return page(request, visitor, "parts/ask.html", view, headers=_TO_DIALOG)
-    rooms.desk.looks.today.stale()
     await rooms.refresh()
+    await rooms.desk.looks.today.again(_PATIENCE)
     return told(request, visitor, wanted.done.format(name=name), then=wanted.then)
 
 

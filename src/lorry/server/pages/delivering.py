@@ -24,6 +24,9 @@ from lorry.server.pages.visiting import AnyVisitor, Form, TheForm, Visitor, requ
 from lorry.server.rooms import Rooms
 from lorry.server.sourcing import belong_to, require_own_name, resolved
 
+#: What trainers call their files, whatever is in them.
+_NAMELESS = frozenset({"pytorch_lora_weights", "adapter_model", "model", "lora"})
+
 _Text = Annotated[str, Query(max_length=4000)]
 
 
@@ -81,7 +84,7 @@ async def check(request: Request, rooms: TheRooms, visitor: AnyVisitor, form: Th
     shown_as = form.need("source", "The source")
     source = resolved(rooms, visitor.caller, shown_as)
     report = await examined(rooms, source, shown_as, form.get("base"))
-    name = form.get("name") or _name(source)
+    name = form.get("name") or _name(source, report["summary"]["trigger"])
     return page(request, visitor, "parts/check.html", {**report, "name": name, "ships": True})
 
 
@@ -176,9 +179,12 @@ def _base(form: Form) -> str | None:
     return base
 
 
-def _name(source: str) -> str:
+def _name(source: str, trigger: str | None = None) -> str:
+    """Suggest a name: of the file, of its folder where all files are called so, else of the trigger word."""
     path = Path(source)
-    named = path.parent.name if path.stem in ("pytorch_lora_weights", "adapter_model") else source
+    named = path.parent.name if path.stem in _NAMELESS else source
+    if named.isalnum() and len(named) == 24:  # of what was dropped, which has no folder
+        named = trigger or "model"
     try:
         return name_from(named)
     except LorryError:

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from lorry.errors import LorryError
 from lorry.server.api.asking import TheRooms
 from lorry.server.asgi import header
 from lorry.server.pages.visiting import AnyVisitor, visitor_of
@@ -52,7 +53,9 @@ async def model(
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> StreamingResponse:
     """Tell when the journal of a model grew, or the model itself changed."""
-    rooms.directory.now.require(name, visitor.caller)
+    snapshot = rooms.directory.now
+    if name in snapshot.models or not visitor.caller.sees(name, snapshot.policy(name).owner):
+        snapshot.require(name, visitor.caller)  # one that was retired has a journal still
     seen = header(request.scope, b"last-event-id")
     since = int(seen) if seen is not None and seen.isdigit() and len(seen) < 19 else after
 
@@ -82,7 +85,10 @@ async def _told(request: Request, rooms: Rooms, news: AsyncIterator[str]) -> Asy
                 known = rooms.directory.now.callers
                 if not await _still(request):
                     return
-            said = await anext(news)
+            try:
+                said = await anext(news)
+            except LorryError:  # a database that restarts; the page comes again in a second
+                return
             quiet = 0 if said else quiet + 1
             if said or quiet >= _QUIET_LOOKS:
                 yield said or ": nothing new\n\n"
@@ -90,8 +96,6 @@ async def _told(request: Request, rooms: Rooms, news: AsyncIterator[str]) -> Asy
 
 
 async def _still(request: Request) -> bool:
-    from lorry.errors import LorryError
-
     try:
         await visitor_of(request)
     except LorryError:

@@ -25,6 +25,9 @@ from lorry.server.standing import health_of, standing_of
 #: Lines of the timeline and events that are shown, the newest; the journal has all.
 _LINES, _EVENTS = 60, 200
 
+#: Seconds in which a worker has begun, if one is to come.
+_WORKER_SECONDS = 10.0
+
 #: Days whose costs are told.
 _DAYS = 30
 
@@ -39,17 +42,21 @@ def model_routes(router: APIRouter) -> None:
 
 async def shown(request: Request, rooms: TheRooms, visitor: AnyVisitor, name: str) -> Response:
     """Show the page."""
+    if (gone := await _gone(rooms, visitor, name)) is not None:
+        return page(request, visitor, "gone.html", gone)
     return page(request, visitor, "model.html", await view_of(rooms, visitor, name))
 
 
 async def now(request: Request, rooms: TheRooms, visitor: AnyVisitor, name: str) -> Response:
     """Show what changes while it is delivered."""
+    if (gone := await _gone(rooms, visitor, name)) is not None:
+        return page(request, visitor, "parts/gone.html", gone)
     return page(request, visitor, "parts/model.html", await view_of(rooms, visitor, name))
 
 
 async def data(rooms: TheRooms, visitor: AnyVisitor, name: str) -> Response:
     """Give the same as JSON."""
-    return twin(await view_of(rooms, visitor, name))
+    return twin(await _gone(rooms, visitor, name) or await view_of(rooms, visitor, name))
 
 
 async def proof(rooms: TheRooms, visitor: AnyVisitor, name: str, side: str) -> Response:
@@ -73,6 +80,24 @@ async def proof(rooms: TheRooms, visitor: AnyVisitor, name: str, side: str) -> R
             f"The picture {file} can't be read: {error.strerror}.", evidence={"path": file}
         ) from error
     return Response(content, media_type="image/png", headers={"cache-control": "private, no-cache"})
+
+
+async def _gone(rooms: Rooms, visitor: Visitor, name: str) -> dict[str, Any] | None:
+    """Tell of a model that was retired: its journal stays. `None` for any other."""
+    snapshot = rooms.directory.now
+    if name in snapshot.models or not visitor.caller.sees(name, snapshot.policy(name).owner):
+        return None
+    events = await rooms.desk.journal.read(name)
+    if not events:
+        return None
+    return {
+        "name": name,
+        "standing": "retired",
+        "lines": [_line(line) for line in timeline(events)[-_LINES:]],
+        "hidden_lines": 0,
+        "events": [event.as_dict() for event in _newest_first(events)],
+        "last_event": events[-1].id,
+    }
 
 
 async def view_of(rooms: Rooms, visitor: Visitor, name: str) -> dict[str, Any]:
@@ -101,10 +126,10 @@ async def view_of(rooms: Rooms, visitor: Visitor, name: str) -> dict[str, Any]:
         "policy": snapshot.policy(name).as_dict(),
         "placement": placement.as_dict() if placement else None,
         "ids": {key: value for key, value in asdict(placement.ids).items() if value} if placement else {},
-        "standing": standing_of(rooms, name, placement),
+        "standing": standing_of(rooms, name, placement, today.asleep if today else ()),
         "health": health_of(rooms, name),
         "worked_on": claim is not None and claim.alive,
-        "workers": sum((await rooms.desk.claims.workers()).values()) if _works(placement) else None,
+        "left_alone": await _left_alone(rooms, placement),
         "status": status_of(placement, events).as_dict() if placement else None,
         "proof": await _proof(placement.proof) if placement and placement.proof else None,
         "lines": [_line(line) for line in lines[-_LINES:]],
@@ -118,6 +143,14 @@ async def view_of(rooms: Rooms, visitor: Visitor, name: str) -> dict[str, Any]:
         "costs": await _costs(rooms, name),
         "actions": _actions(placement),
     }
+
+
+async def _left_alone(rooms: Rooms, placement: Placement | None) -> bool:
+    """Say whether a delivery waits for a worker that does not come."""
+    if placement is None or not _works(placement):
+        return False
+    waits = (rooms.now() - placement.updated_at).total_seconds() > _WORKER_SECONDS
+    return waits and not any((await rooms.desk.claims.workers()).values())
 
 
 def _works(placement: Placement | None) -> bool:

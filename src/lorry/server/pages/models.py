@@ -175,7 +175,8 @@ def _row(rooms: Rooms, name: str, today: Today | None) -> Row:
     tally = today.tallies.get(name, _NOTHING) if today else _NOTHING
     cents = today.cents.get(name, 0.0) if today else 0.0
     text = f"{name} {model.base} {model.trigger or ''} {snapshot.policy(name).owner or ''}".lower()
-    return Row(model, placement, standing_of(rooms, name, placement), tally, cents, text)
+    standing = standing_of(rooms, name, placement, today.asleep if today else ())
+    return Row(model, placement, standing, tally, cents, text)
 
 
 def _backwards(text: str) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ STATES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "held": ("warn", "❚❚", "waits for you"),
         "retired": ("off", "○", "retired"),
         "nowhere": ("off", "○", "nowhere yet"),
+        "asleep": ("off", "☾", "asleep"),
         "sick": ("bad", "▲", "does not answer"),
         "limited": ("warn", "▲", "held back"),
         "starting": ("busy", "◐", "starting"),

@@ -144,7 +144,8 @@
       }
       said.textContent = `${files.map((file) => file.name).join(", ")} is here.`;
       const named = one("#name");
-      if (named && !named.value && files.length === 1) {
+      const nameless = /^(pytorch_lora_weights|adapter_model|model|lora)\.safetensors$/i.test(files[0].name);
+      if (named && !named.value && files.length === 1 && !nameless) {
         named.value = files[0].name.toLowerCase().replace(/\.safetensors$/, "").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
       }
       htmx.trigger("#check", "submit");
