@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ HEAVY = {
     "dbos": ("delivery/durable.py", "delivery/durable_opening.py"),
     "ray": ("engine/ray.py",),
     "fastapi": ("engine", "server"),
+    "jinja2": ("server/pages", "engine/language"),
     "cyclopts": ("cli",),
     "aiohttp": ("upstream",),
     "httptools": ("upstream",),
@@ -54,7 +56,12 @@ def _modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    return tuple(_named(path))
+
+
+def _named(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

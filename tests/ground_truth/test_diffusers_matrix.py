@@ -26,8 +26,8 @@ from tools.loader_matrix import loadable
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
 
-FAULTY, MIXED = 10, 6  # random files for each family
-EVERY = 2  # of so many layouts one is tried; `tools.loader_matrix` tries all of them, whole
+FAULTY, MIXED = 5, 3  # random files for each family
+EVERY = 3  # of so many layouts one is tried; `tools.loader_matrix` tries all of them, whole
 WHOLE = 1  # layouts of each family that act and are tried on all layers, the others on some of each kind
 
 

@@ -17,9 +17,9 @@ _START_SECONDS = 30
 
 
 @contextmanager
-def running_gateway(settings: Settings, upstream: Upstream | None = None) -> Iterator[str]:
+def running_gateway(settings: Settings, upstream: Upstream | None = None, *, port: int = 0) -> Iterator[str]:
     """Run a gateway for the length of a block; give its address."""
-    listener = bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", port)
     answering = threading.Event()
 
     def rooms() -> AbstractAsyncContextManager[Rooms]:
