@@ -36,7 +36,7 @@ def happen(settings: Settings, what: Callable[[Store], Awaitable[None]]) -> None
 def test_a_delivery_is_watched(moving: tuple[str, Settings], opening: Opening) -> None:
     """Each step is on the timeline a moment after it was written, and the state with it, without a reload."""
     url, settings = moving
-    screen = opening(url, complains=True)
+    screen = opening(url)
     page = screen.go("/models/moving")
     screen.sees("38 % of 89.5 MB", ".timeline")
     page.evaluate("window.same = true")

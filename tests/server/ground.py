@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -149,6 +149,27 @@ class Deliveries:
         return {"state": "delivering", "route": order.route}
 
 
+class Errands:
+    """A double of what runs commands of `lorry`: keeps their words, and answers by one function."""
+
+    def __init__(self) -> None:
+        self.ran: list[list[str]] = []
+        self.answer: Callable[[list[str]], Mapping[str, Any] | Exception] = lambda _: {}
+
+    async def __call__(self, words: Sequence[str], seconds: float) -> Mapping[str, Any]:  # noqa: ARG002
+        """Keep a command."""
+        self.ran.append(list(words))
+        told = self.answer(list(words))
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    async def begin(self, words: Sequence[str], patience: float) -> Mapping[str, Any] | None:
+        """Keep a command that goes on."""
+        await self(words, patience)
+        return None
+
+
 @dataclass
 class Gate:
     """A gateway under test."""
@@ -159,6 +180,7 @@ class Gate:
     time: list[float]
     day: list[datetime]
     delivered: Deliveries
+    errands: Errands
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """Send JSON."""
@@ -280,13 +302,14 @@ async def gate(
         rooms = await stack.enter_async_context(
             open_rooms(settings, upstream=places, clock=lambda: time[0], present=present)
         )
-        rooms = replace(rooms, deliver=(delivered := Deliveries()))
+        errands = Errands()
+        rooms = replace(rooms, deliver=(delivered := Deliveries()), desk=replace(rooms.desk, errand=errands))
         transport = httpx.ASGITransport(build_front(rooms), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {secret}"} if secret else {}
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=f"http://{host}:8700", headers=headers)
         )
-        yield Gate(rooms, client, places, time, day, delivered)
+        yield Gate(rooms, client, places, time, day, delivered, errands)
 
 
 __all__ = ["AnswerCut", "NotSent"]

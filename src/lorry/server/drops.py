@@ -9,7 +9,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 from lorry.errors import BodyInvalid, BodyTooLarge, DiskFull, NotWritable, SourceNotFound
@@ -58,29 +58,26 @@ class Drops:
                 f"A file can't be called {name[:60]!r} here.",
                 fix="Use letters, digits, dots, hyphens and spaces.",
             )
-        try:
-            return await self._written(folder, name, content)
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise (DiskFull if full else NotWritable)(
-                f"{folder / name} can't be written: {error.strerror}.", evidence={"path": str(folder / name)}
-            ) from error
-
-    async def _written(self, folder: Path, name: str, content: AsyncIterator[bytes]) -> Path:
-        await asyncio.to_thread(_make, folder)
         part, size = folder / f".{name}.part", 0
+        with _translated(folder / name):
+            await asyncio.to_thread(_make, folder)
+            file = await asyncio.to_thread(part.open, "wb")
         try:
-            with part.open("wb") as file:
-                async for piece in content:
-                    size += len(piece)
-                    if size > self.most:
-                        raise BodyTooLarge(
-                            f"{name} is larger than {self.most / 2**20:g} MiB.",
-                            fix="Raise LORRY_DROP_LIMIT where the server runs, or name a Hub repository.",
-                        )
+            async for piece in content:
+                size += len(piece)
+                if size > self.most:
+                    raise BodyTooLarge(
+                        f"{name} is larger than {self.most / 2**20:g} MiB.",
+                        fix="Raise LORRY_DROP_LIMIT where the server runs, or name a Hub repository.",
+                    )
+                with _translated(folder / name):
                     await asyncio.to_thread(file.write, piece)
-            return part.replace(folder / name)
+            with _translated(folder / name):
+                file.close()
+                return part.replace(folder / name)
         finally:
+            with contextlib.suppress(OSError):  # what could not be written can't be flushed either
+                file.close()
             part.unlink(missing_ok=True)
 
     def place(self, owner: str | None, drop: str, name: str) -> Path:
@@ -131,3 +128,14 @@ def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if sum(1 for _ in folder.iterdir()) >= _MOST:
         raise BodyInvalid(f"More than {_MOST} files were dropped.", fix="Drop one model at a time.")
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Say of a disk that refuses what it is."""
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else NotWritable
+        said = f"{path} can't be written: {error.strerror}."
+        raise kind(said, evidence={"path": str(path)}) from error

@@ -88,7 +88,10 @@ def options_from(text: str) -> list[str]:
     Raises:
         BodyInvalid: There is something else among them.
     """
-    words, left = [], shlex.split(text)
+    try:
+        words, left = [], shlex.split(text)
+    except ValueError:
+        raise BodyInvalid(f"{text[:80]!r} are no options of `lorry convert`.") from None
     while left:
         name = left.pop(0)
         pattern = _OPTIONS.get(name)

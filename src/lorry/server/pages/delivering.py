@@ -83,7 +83,10 @@ async def check(request: Request, rooms: TheRooms, visitor: AnyVisitor, form: Th
     visitor.require(Scope.SHIP)
     shown_as = form.need("source", "The source")
     source = resolved(rooms, visitor.caller, shown_as)
-    report = await examined(rooms, source, shown_as, form.get("base"))
+    try:
+        report = await examined(rooms, source, shown_as, form.get("base"))
+    except LorryError as error:  # told where the check would be
+        return page(request, visitor, "parts/unchecked.html", error.as_dict())
     name = form.get("name") or _name(source, report["summary"]["trigger"])
     return page(request, visitor, "parts/check.html", {**report, "name": name, "ships": True})
 
@@ -91,7 +94,10 @@ async def check(request: Request, rooms: TheRooms, visitor: AnyVisitor, form: Th
 async def weights(request: Request, rooms: TheRooms, visitor: AnyVisitor, name: str) -> Response:
     """Say the same of a model that was shipped."""
     model = rooms.directory.now.require(name, visitor.caller)
-    report = await examined(rooms, model.source, model.source)
+    try:
+        report = await examined(rooms, model.source, model.source)
+    except LorryError as error:
+        return page(request, visitor, "parts/unchecked.html", error.as_dict())
     return page(request, visitor, "parts/check.html", {**report, "name": name, "ships": False})
 
 
