@@ -24,7 +24,8 @@ pytestmark = pytest.mark.journey
 @contextmanager
 def serving(terminal: Terminal, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run `lorry serve` on a free port; give its address and its process."""
-    process = terminal.start("serve", "--port", "0", *arguments)
+    port = () if "--port" in arguments else ("--port", "0")
+    process = terminal.start("serve", *port, *arguments)
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("The gateway answers at http"), first + (
