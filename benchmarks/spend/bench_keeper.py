@@ -11,6 +11,7 @@ Hugging Face's Inference Endpoints offer. All are replayed on the same requests 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import statistics
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+os.environ.setdefault("LORRY_MONTH_MODELS", "200")
 
 from lorry.spend.keeper import Keeper  # noqa: E402
 from lorry.spend.learning import compare  # noqa: E402

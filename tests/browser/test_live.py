@@ -40,6 +40,8 @@ def test_a_delivery_is_watched(moving: tuple[str, Settings], opening: Opening) -
     page = screen.go("/models/moving")
     screen.sees("38 % of 89.5 MB", ".timeline")
     page.evaluate("window.same = true")
+    page.get_by_text("Every event").click()
+    page.get_by_role("button", name="Hold").focus()
     now = datetime.now(UTC)
 
     async def uploaded(store: Store) -> None:
@@ -49,6 +51,8 @@ def test_a_delivery_is_watched(moving: tuple[str, Settings], opening: Opening) -
     happen(settings, uploaded)
     screen.sees("All of it is there.", ".timeline")
     screen.sees("One replica is asked for.", ".timeline")
+    assert page.locator(".journal tbody tr").first.is_visible()  # what was opened stays open
+    assert page.evaluate("document.activeElement.textContent") == "Hold"
 
     async def ready(store: Store) -> None:
         placement = await store.placement("moving")

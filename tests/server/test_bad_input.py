@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -162,3 +162,29 @@ def test_a_head_that_is_too_long_is_refused(listening: tuple[str, int]) -> None:
         assert answer.startswith(b"HTTP/1.1 431")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "head_too_large"
     assert httpx.get(f"http://{listening[0]}:{listening[1]}/readyz").status_code == 200
+
+
+async def test_no_body_is_read_beyond_the_limit(home: Path) -> None:
+    """Of no route, whether its length is told or not: 413, and it is not kept in memory meanwhile."""
+    settings = settings_of(home, body_limit="0.01")
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield b'{"x": "' + b"x" * 10_000
+
+    async with gate(settings) as here:
+        for path in (
+            "/api/tokens",
+            "/api/trainings",
+            "/api/generations",
+            "/api/routes/mend",
+            "/costs/budgets",
+        ):
+            taken = 0
+            headers = {"content-type": "application/json"}
+            got = await here.client.post(path, content=endless(), headers=headers)
+            assert (got.status_code, got.json()["error"]["code"]) == (413, "body_too_large"), path
+            assert taken < 5

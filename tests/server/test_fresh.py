@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
@@ -103,13 +104,13 @@ async def test_what_changed_is_read_even_while_the_old_is_being_read() -> None:
 async def test_streams_are_limited_and_end_with_the_server() -> None:
     """One more than there may be is refused; whoever waits goes on at once, and hears that it is over."""
     streams = Streams()
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         for _ in range(500):
+            streams.require_room()
             stack.enter_context(streams.one())
         with pytest.raises(Overloaded):
-            stack.enter_context(streams.one())
+            streams.require_room()
+    streams.require_room()
     with streams.one():
         waiting = asyncio.create_task(streams.pause(3600.0))
         await asyncio.sleep(0)

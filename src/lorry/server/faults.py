@@ -33,6 +33,8 @@ def add_fault_handlers(app: FastAPI) -> None:
 
     async def elsewhere(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
+        if isinstance(error.__cause__, LorryError):  # a body that could not be read to its end
+            return await ours(request, error.__cause__)
         said = f"{request.method} {request.url.path[:200]}: {error.detail}."
         found = NoSuchPath(said)
         if (seen := shown(request, found)) is not None:

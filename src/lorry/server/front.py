@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from lorry.errors import TokenNotAllowed
@@ -11,8 +12,9 @@ from lorry.generation.gateway.directory import LiveDirectory
 from lorry.listening import is_loopback
 from lorry.server.answers import error_body, error_headers, status_of
 from lorry.server.application import build_api
-from lorry.server.asgi import AsgiSink, Receive, Scope, Send, header, request_id
+from lorry.server.asgi import AsgiSink, Receive, Scope, Send, header, request_id, too_large
 from lorry.server.doors import Doors
+from lorry.server.pages.delivering import UPLOADS
 from lorry.server.rooms import Rooms
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -38,7 +40,7 @@ def build_front(rooms: Rooms) -> App:
         ("POST", "/v1/images/generations"): doors.door("images", read_images),
         ("POST", "/v1/chat/completions"): doors.door("chat", read_chat),
     }
-    return Front(quick, build_api(rooms), rooms.directory)
+    return Front(quick, build_api(rooms), rooms.directory, rooms.most_bytes)
 
 
 class Front:
@@ -48,10 +50,13 @@ class Front:
         quick: Doors by method and path.
         api: Everything else.
         directory: Knows whether tokens are needed.
+        most: Bytes of a body.
     """
 
-    def __init__(self, quick: Mapping[tuple[str, str], App], api: App, directory: LiveDirectory) -> None:
-        self._quick = quick
+    def __init__(
+        self, quick: Mapping[tuple[str, str], App], api: App, directory: LiveDirectory, most: int
+    ) -> None:
+        self._quick, self._most = quick, most
         self._api = api
         self._directory = directory
 
@@ -64,7 +69,29 @@ class Front:
             await _refuse(scope, send, why)
             return
         door = self._quick.get((scope["method"], scope["path"]))
+        if door is None and not scope["path"].startswith(UPLOADS):
+            receive = limited(receive, self._most)
         await (door or self._api)(scope, receive, send)
+
+
+def limited(receive: Receive, most: int) -> Receive:
+    """Give what receives a body and ends it where it becomes too large; a framework would read on.
+
+    Args:
+        receive: Gives its parts.
+        most: Bytes.
+    """
+    size = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise too_large(most)
+        return message
+
+    return counted
 
 
 def foreign(scope: Scope) -> str:

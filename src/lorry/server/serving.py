@@ -16,6 +16,7 @@ from lorry.errors import OptionInvalid
 from lorry.listening import IDLE_SECONDS, bind, is_own, quiet_signals, url_of
 from lorry.server.asgi import Receive, Scope, Send
 from lorry.server.front import build_front
+from lorry.server.pages.rendering import warm
 from lorry.server.protocol import GuardedProtocol, sweep
 from lorry.server.rooms import Rooms
 
@@ -43,6 +44,7 @@ class Server(uvicorn.Server):
         self._answering = answering
         self._rooms: Rooms | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         super().__init__(
             uvicorn.Config(
                 self._live,
@@ -66,13 +68,15 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._rooms is not None:
             self._sweeping = asyncio.create_task(sweep(self.server_state.connections))
+            self._warming = asyncio.create_task(asyncio.to_thread(warm))
             _spare_collector()
             self._answering(self._rooms)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, after what is being answered."""
-        if self._sweeping is not None:
+        if self._sweeping is not None and self._warming is not None:
             self._sweeping.cancel()
+            await self._warming
         if self._rooms is not None:
             self._rooms.desk.streams.close()
         await super().shutdown(sockets)

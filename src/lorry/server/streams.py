@@ -19,15 +19,18 @@ class Streams:
         self._closing = asyncio.Event()
         self._open = 0
 
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a stream open for the length of a block.
+    def require_room(self) -> None:
+        """Let another stream be opened while there is room.
 
         Raises:
             Overloaded: There are too many.
         """
         if self._open >= _MOST:
             raise Overloaded(f"{_MOST} pages are told of changes already.", evidence={"retry_after": 10})
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a stream open for the length of a block."""
         self._open += 1
         try:
             yield

@@ -27,6 +27,9 @@ from lorry.server.sourcing import belong_to, require_own_name, resolved
 #: What trainers call their files, whatever is in them.
 _NAMELESS = frozenset({"pytorch_lora_weights", "adapter_model", "model", "lora"})
 
+#: Where files go up, which have a limit of their own.
+UPLOADS = "/deliver/files/"
+
 _Text = Annotated[str, Query(max_length=4000)]
 
 

@@ -72,6 +72,7 @@ async def model(
 
 
 def _stream(request: Request, rooms: Rooms, news: AsyncIterator[str]) -> StreamingResponse:
+    rooms.desk.streams.require_room()
     return StreamingResponse(_told(request, rooms, news), 200, _HEADERS, "text/event-stream")
 
 

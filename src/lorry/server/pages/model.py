@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -166,8 +168,9 @@ def _line(line: Any) -> dict[str, Any]:
 
 
 async def _proof(found: Proof) -> dict[str, Any]:
-    """Give a proof, with its words where it is of words."""
+    """Give a proof with a key of its own, and its words where it is of words."""
     told = found.as_dict()
+    told["key"] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
     if found.kind != "picture":
         told["text_with"] = await asyncio.to_thread(_words, found.file_with)
         told["text_without"] = await asyncio.to_thread(_words, found.file_without)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from lorry.model.serving import Scope
-from lorry.server.pages.assets import address_of_asset
+from lorry.server.pages.assets import address_of_asset, assets
 from lorry.server.pages.sessions import SESSION_SECONDS
 from lorry.server.pages.visiting import Visitor, cookie_name, sessions_of
 from lorry.server.pages.wording import FILTERS
@@ -59,6 +59,13 @@ def templates() -> Environment:
     environment.filters.update(FILTERS)
     environment.globals["asset"] = address_of_asset
     return environment
+
+
+def warm() -> None:
+    """Read all templates and files, so that the first page of a server comes as soon as any other."""
+    assets()
+    for name in templates().list_templates():
+        templates().get_template(name)
 
 
 def page(

@@ -14,8 +14,15 @@
     source = new EventSource(address);
     source.addEventListener("changed", () => document.body.dispatchEvent(new Event("lorry:changed")));
   };
-  addEventListener("pagehide", () => { source?.close(); source = undefined; });
+  const hush = () => { source?.close(); source = undefined; };
+  addEventListener("pagehide", hush);
   addEventListener("pageshow", listen);
+  // A browser has six connections to a server: pages that nobody sees leave theirs to those that are seen.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return hush();
+    listen();
+    if (document.body.dataset.live) document.body.dispatchEvent(new Event("lorry:changed"));
+  });
 
   // A part that somebody uses right now is not replaced under their hands; it is once they leave it.
   addEventListener("htmx:beforeRequest", (event) => {
@@ -27,12 +34,23 @@
     document.activeElement.addEventListener("blur", () => htmx.trigger(part, "lorry:late"), { once: true });
   });
   // Whoever had the keyboard on something in a part has it there still after the part was replaced.
-  let held = "";
-  addEventListener("htmx:beforeSwap", () => {
+  let held = "", unfolded = new Map();
+  const folds = (root) => all("details", root).map((each) => [one("summary", each).textContent, each]);
+  addEventListener("htmx:beforeSwap", (event) => {
     const here = document.activeElement;
     held = here && here !== document.body ? here.dataset.keep || here.id : "";
+    for (const [name, each] of folds(event.detail.target)) {
+      if (each.open) unfolded.set(name, one(".journal", each)?.scrollTop || 0);
+      else unfolded.delete(name);
+    }
   });
-  addEventListener("htmx:afterSettle", () => {
+  addEventListener("htmx:afterSettle", (event) => {
+    for (const [name, each] of folds(event.detail.elt)) {
+      if (!unfolded.has(name)) continue;
+      each.open = true;
+      const inside = one(".journal", each);
+      if (inside) inside.scrollTop = unfolded.get(name);
+    }
     if (!held || document.activeElement !== document.body) return;
     const again = document.getElementById(held) || one(`[data-keep="${CSS.escape(held)}"]`);
     again?.focus({ preventScroll: true });
