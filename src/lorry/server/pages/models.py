@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from lorry.model.placement import Placement, TrainedModel
 from lorry.model.tally import Tally
@@ -25,10 +26,29 @@ PAGE_SIZE = 50
 #: Seconds to wait for the numbers of today when nobody has looked for a while.
 _PATIENCE = 0.1
 
-_Text = Annotated[str, Query(max_length=200)]
-_Sort = Literal["name", "updated", "requests", "success", "cost"]
 
 _NOTHING = Tally()
+
+
+class Search(BaseModel):
+    """What somebody looks for.
+
+    Attributes:
+        q: Words that all have to be in a model's name, base, trigger word or owner.
+        state: Only those that stand so.
+        route: Only those on this route.
+        sort: By what they are sorted: one of `_SORTS`.
+        page: Which part of them, from 1.
+    """
+
+    q: str = Field("", max_length=200)
+    state: str = Field("", max_length=40)
+    route: str = Field("", max_length=40)
+    sort: Literal["name", "updated", "requests", "success", "cost"] = "name"
+    page: int = Field(1, ge=1, le=1_000_000)
+
+
+_Search = Annotated[Search, Query()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,51 +106,28 @@ def models_routes(router: APIRouter) -> None:
     router.add_api_route("/models.json", data, methods=["GET"])
 
 
-async def shown(
-    request: Request,
-    rooms: TheRooms,
-    visitor: AnyVisitor,
-    q: _Text = "",
-    state: _Text = "",
-    route: _Text = "",
-    sort: _Sort = "name",
-    number: Annotated[int, Query(ge=1, le=1_000_000, alias="page")] = 1,
-) -> Response:
+async def shown(request: Request, rooms: TheRooms, visitor: AnyVisitor, search: _Search) -> Response:
     """Show the page, or only the list where htmx asks for that."""
-    view = await view_of(rooms, visitor, q, state, route, sort, number)
+    view = await view_of(rooms, visitor, search)
     part = request.headers.get("hx-target") == "list"
     return page(request, visitor, "parts/models.html" if part else "models.html", view)
 
 
-async def data(
-    rooms: TheRooms,
-    visitor: AnyVisitor,
-    q: _Text = "",
-    state: _Text = "",
-    route: _Text = "",
-    sort: _Sort = "name",
-    number: Annotated[int, Query(ge=1, le=1_000_000, alias="page")] = 1,
-) -> Response:
+async def data(rooms: TheRooms, visitor: AnyVisitor, search: _Search) -> Response:
     """Give the same as JSON."""
-    return twin(await view_of(rooms, visitor, q, state, route, sort, number))
+    return twin(await view_of(rooms, visitor, search))
 
 
-async def view_of(
-    rooms: Rooms, visitor: Visitor, q: str, state: str, route: str, sort: str, number: int
-) -> dict[str, Any]:
+async def view_of(rooms: Rooms, visitor: Visitor, search: Search) -> dict[str, Any]:
     """Find, count, sort and cut.
 
     Args:
         rooms: What the server works with.
         visitor: Who looks.
-        q: Words that all have to be in a model's name, base, trigger word or owner.
-        state: Only those that stand so.
-        route: Only those on this route.
-        sort: One of `_SORTS`.
-        number: Of the page, from 1.
+        search: What they look for.
     """
     today = await rooms.desk.looks.today.value(_PATIENCE)
-    words = q.lower().split()
+    words = search.q.lower().split()
     every = _every(rooms, visitor, today)
     every = [row for row in every if all(word in row.text for word in words)] if words else every
     states = Counter(row.standing for row in every)
@@ -138,15 +135,15 @@ async def view_of(
     found = [
         row
         for row in every
-        if (not state or row.standing == state)
-        and (not route or (row.placement and row.placement.route == route))
+        if (not search.state or row.standing == search.state)
+        and (not search.route or (row.placement and row.placement.route == search.route))
     ]
-    found.sort(key=_SORTS[sort])  # of a new list: the one of all models is remembered
+    found.sort(key=_SORTS[search.sort])  # of a new list: the one of all models is remembered
     pages = max(1, -(-len(found) // PAGE_SIZE))
-    number = min(number, pages)
+    number = min(search.page, pages)
     cut = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     return {
-        "query": {"q": q, "state": state, "route": route, "sort": sort, "page": number},
+        "query": {**search.model_dump(), "page": number},
         "pages": pages,
         "found": len(found),
         "known": len(every),
