@@ -123,7 +123,7 @@ KINDS: tuple[Kind, ...] = (
         "asked",
         "Somebody asked for something on the dashboard.",
         {
-            "did": "what: ship, start, stop, scale, resume, cancel, undo, retire or convert",
+            "did": "ship, start, stop, scale, resume, cancel, undo, retire, convert, mend, budget",
             "who": "the id of the token; `this machine` while there are no tokens",
             "owner": "whose token it is",
             "route": "where it is shipped to",

@@ -69,6 +69,10 @@ async def test_a_budget_is_set_seen_and_taken_away(home: Path) -> None:
         (budget,) = (await visit.data("/costs.json"))["budgets"]
         assert (budget["day_cents"], budget["month_cents"], budget["at_limit"]) == (150, 2000, "soften")
         assert "$0.00 of $1.50 this day" in words(await visit.see("/costs"))
+        (event,) = await here.rooms.desk.journal.read("tok")
+        assert event.message.startswith(
+            "A budget was set: $1.50 a day and $20.00 a month, then soften. By tok_"
+        )
         for wrong in (
             {"scope": "all"},
             {"scope": "tok", "day": "1"},
@@ -106,4 +110,6 @@ async def test_health_says_what_goes_wrong_where(home: Path) -> None:
         assert "The key is refused." in words(await visit.see("/health"))
         mended = await visit.send("/health/mend", {"keys": "\n".join(view["unwell"][0]["mend"])})
         assert "again" in words(mended)
+        (event,) = await here.rooms.desk.journal.read("tok")
+        assert (event.data["did"], event.data["who"]) == ("mend", "this machine")
         assert (await visit.data("/health.json"))["unwell"] == []

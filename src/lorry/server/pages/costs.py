@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -9,13 +10,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from lorry.errors import DatabaseUnreachable, OptionInvalid
-from lorry.model.budget import AT_LIMIT, Budget, require_sound_budget, standings
+from lorry.model.budget import AT_LIMIT, MODEL, Budget, require_sound_budget, standings
 from lorry.model.serving import Scope
 from lorry.server.api.asking import TheRooms
 from lorry.server.api.spending import may_know, require_own_scope, whose_lease
+from lorry.server.pages.acting import note
 from lorry.server.pages.rendering import page, told, twin
 from lorry.server.pages.visiting import AnyVisitor, Form, TheForm, Visitor
 from lorry.server.rooms import Rooms
+
+_LOG = logging.getLogger("lorry.server")
 
 #: Models that are listed; the JSON twin and `lorry costs` have all.
 _MODELS = 50
@@ -93,6 +97,7 @@ async def set_budget(request: Request, rooms: TheRooms, visitor: AnyVisitor, for
     budget = Budget(scope, day, month, form.get("at_limit", "stop"))
     require_sound_budget(budget)
     await rooms.money.set_budget(budget)
+    await _noted(rooms, visitor, scope, f"A budget was set: {_told(budget)}.")
     return told(request, visitor, f"The budget of {scope} is set; it counts within a minute.")
 
 
@@ -102,7 +107,23 @@ async def forget_budget(request: Request, rooms: TheRooms, visitor: AnyVisitor, 
     scope = form.need("scope", "The scope")
     require_own_scope(rooms, visitor.caller, scope)
     await rooms.money.forget_budget(scope)
+    await _noted(rooms, visitor, scope, "Its budget was taken away.")
     return told(request, visitor, f"The budget of {scope} is gone.")
+
+
+async def _noted(rooms: Rooms, visitor: Visitor, scope: str, sentence: str) -> None:
+    """Write it into the journal of the model that it is about; of other scopes it is in the log."""
+    model = scope.removeprefix(MODEL)
+    if scope.startswith(MODEL) and model in rooms.directory.now.models:
+        await note(rooms, visitor, model, "budget", sentence)
+    else:
+        _LOG.warning("%s: %s By %s.", scope, sentence, visitor.who)
+
+
+def _told(budget: Budget) -> str:
+    parts = (("day", budget.day_cents), ("month", budget.month_cents))
+    said = [f"${cents / 100:.2f} a {period}" for period, cents in parts if cents is not None]
+    return f"{' and '.join(said)}, then {budget.at_limit}"
 
 
 def _cents(form: Form, name: str) -> float | None:

@@ -15,6 +15,7 @@ from lorry.model.tally import Hour, joined, quantile
 from lorry.model.underway import OPEN
 from lorry.server.api.asking import TheRooms
 from lorry.server.looks import HOURS
+from lorry.server.pages.acting import note
 from lorry.server.pages.rendering import page, told, twin
 from lorry.server.pages.visiting import AnyVisitor, TheForm, Visitor
 from lorry.server.rooms import Rooms
@@ -51,6 +52,9 @@ async def mend(request: Request, rooms: TheRooms, visitor: AnyVisitor, form: The
     """Say that what a person had to mend is mended."""
     visitor.require(Scope.ADMIN)
     mended = await rooms.healths.mend(form.need("keys", "What is mended").split("\n"))
+    for name in mended:
+        if name in rooms.directory.now.models:
+            await note(rooms, visitor, name, "mend", "It was said to be mended.")
     return told(request, visitor, f"Requests go to {', '.join(mended) or 'it'} again.")
 
 
