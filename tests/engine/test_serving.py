@@ -10,7 +10,14 @@ import pytest
 
 from lorry.engine.clock import ManualClock
 from lorry.engine.hub.storage import stored
-from lorry.engine.renderers.port import AdapterUse, LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.port import (
+    Abandoned,
+    AdapterUse,
+    LoadedAdapter,
+    Picture,
+    RenderRequest,
+    never,
+)
 from lorry.engine.serving import VISITORS, Needed, Serving
 from lorry.engine.testing import FlatRenderer
 from lorry.engine.together.remote_uploads import parse_source
@@ -33,11 +40,11 @@ class Jealous(FlatRenderer):
         self.loads += 1
         return super().load(key, path)
 
-    def render(self, requests: Sequence[RenderRequest]) -> list[Picture]:
+    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
         """Count who is inside."""
         self.inside += 1
         self.most = max(self.most, self.inside)
-        drawn = super().render(requests)
+        drawn = super().render(requests, abandoned)
         self.inside -= 1
         return drawn
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
@@ -63,6 +64,7 @@ class Refusal(Exception):
         reason: The `code` of a `/v1` body, such as `model_not_available`.
         param: The parameter concerned, for a `/v1` body.
         status: HTTP status; follows from `code` when omitted.
+        retry_after: Seconds after which to come again.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Refusal(Exception):
         reason: str | None = None,
         param: str | None = None,
         status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.headers = {"retry-after": str(math.ceil(retry_after))} if retry_after is not None else None
         self.code = code
         self.message = message
         self.reason = reason
@@ -127,7 +131,9 @@ def install(app: FastAPI) -> None:
 
     async def refusal(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refusal)  # noqa: S101  # the registration below
-        return _answer(request, error.status, error.message, error.code, error.reason, error.param)
+        return _answer(
+            request, error.status, error.message, error.code, error.reason, error.param, error.headers
+        )
 
     async def malformed(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101

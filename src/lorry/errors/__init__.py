@@ -89,6 +89,7 @@ LorryError
 │   └── DatabaseRefused       database_refused       wrong user, password or database
 ├── EngineError               the embedded engine
 │   ├── PortTaken             port_taken
+│   ├── EngineBusy            engine_busy            retryable; more pictures wait than it takes
 │   └── AdapterUnusable       adapter_unusable       the renderer can't take this adapter
 ├── ExtraMissing              extra_missing          an optional part is not installed
 └── InternalError             internal_error         a fault of ours, reported without a traceback
@@ -156,6 +157,7 @@ from lorry.errors.machine import (
     DatabaseRefused,
     DatabaseUnreachable,
     DiskFull,
+    EngineBusy,
     EngineError,
     ExtraMissing,
     HomeBusy,
@@ -238,6 +240,7 @@ __all__ = [
     "DeploymentFailed",
     "DeploymentStalled",
     "DiskFull",
+    "EngineBusy",
     "EngineError",
     "EngineNotRunning",
     "ExtraMissing",

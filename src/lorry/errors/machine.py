@@ -62,6 +62,14 @@ class PortTaken(EngineError):
     default_fix = "Choose another port, for example `lorry engine --port 0` for any free one."
 
 
+class EngineBusy(EngineError):
+    """More pictures wait at the engine than it takes."""
+
+    code = "engine_busy"
+    retryable = True
+    default_fix = "Ask again in some seconds, or run another engine."
+
+
 class AdapterUnusable(EngineError):
     """The renderer can't take this adapter."""
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from lorry.engine.api_errors import Refusal, Rpc, invalid
 from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
+from lorry.engine.inference.leaving import while_connected
 from lorry.engine.inference.loras import Chosen, ImageLora, Loras
 from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album, encode
@@ -23,7 +24,7 @@ from lorry.engine.serving import Serving
 from lorry.engine.together.identity import key_check
 from lorry.engine.together.records import RequestRecord, Shelves
 from lorry.engine.works import Works
-from lorry.errors import AdapterUnusable, LorryError
+from lorry.errors import AdapterUnusable, EngineBusy, LorryError
 
 #: What the base draws, and the largest that is delivered (Together API dossier 3.1: up to 1920).
 NATIVE_SIZE = 64
@@ -87,13 +88,13 @@ class Images:
         refuse_words(target, body.model)
 
         async def again(mirror: Target) -> None:
-            await self._generated(mirror, body, size, request)
+            await self._generated(mirror, body, size, request, shadow=True)
 
         self._mirrors.send(target, sticky, again)
         return await self._generated(target, body, size, request)
 
     async def _generated(
-        self, target: Target, body: ImageRequest, size: int, request: Request
+        self, target: Target, body: ImageRequest, size: int, request: Request, *, shadow: bool = False
     ) -> dict[str, Any]:
         begun = time.perf_counter()
         status = 500
@@ -102,7 +103,8 @@ class Images:
                 self._loras.choose, target, body.image_loras or [], request.url.netloc
             )
             orders = _orders(body, chosen)
-            pictures = await self._drawn(orders, chosen)
+            drawing = self._drawn(orders, chosen)
+            pictures = await (drawing if shadow else while_connected(request, drawing))
             answer = await run_in_threadpool(self._answer, body, orders, pictures, size, request)
             status = 200
         except Refusal as error:
@@ -116,6 +118,9 @@ class Images:
     async def _drawn(self, orders: list[RenderRequest], chosen: Chosen) -> list[Picture]:
         try:
             return await self._serving.render(orders, chosen.needed)
+        except EngineBusy as error:
+            wait = float(error.evidence["retry_after"])
+            raise Refusal(Rpc.UNAVAILABLE, error.message, reason=error.code, retry_after=wait) from error
         except AdapterUnusable as error:
             raise invalid(error.message, "image_loras") from error
         except LorryError as error:

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from lorry.engine.renderers.base import matching_layers
-from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.port import (
+    Abandoned,
+    DrawingAbandoned,
+    LoadedAdapter,
+    Picture,
+    RenderRequest,
+    never,
+)
 from lorry.errors import AdapterUnusable
 
 _SIZE = 64
@@ -46,8 +53,10 @@ class FlatRenderer:
         """Forget an adapter; see the port."""
         self._strength.pop(key, None)
 
-    def render(self, requests: Sequence[RenderRequest]) -> list[Picture]:
+    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
         """Draw one colour per request; see the port."""
+        if abandoned():
+            raise DrawingAbandoned
         return [self._draw(request) for request in requests]
 
     def _draw(self, request: RenderRequest) -> Picture:

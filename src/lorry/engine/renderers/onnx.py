@@ -14,7 +14,14 @@ import numpy.typing as npt
 from lorry.engine.renderers.adapter_file import PackedAdapter, read_adapter, read_tensors
 from lorry.engine.renderers.base import FOLDER, BaseModel, base_model
 from lorry.engine.renderers.flow import join_guidance, not_loaded, sigmas, starting_noise, to_pixels
-from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.port import (
+    Abandoned,
+    DrawingAbandoned,
+    LoadedAdapter,
+    Picture,
+    RenderRequest,
+    never,
+)
 from lorry.engine.renderers.runtime import load_onnxruntime
 from lorry.engine.renderers.text import TextEncoder
 
@@ -53,12 +60,12 @@ class OnnxRenderer:
         """Forget an adapter and free its memory; an unknown key is no error."""
         self._adapters.pop(key, None)
 
-    def render(self, requests: Sequence[RenderRequest]) -> list[Picture]:
+    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
         """Draw one picture per request, alike requests in one batch; see the port."""
         packed = [self._packed(request) for request in requests]
         pictures: dict[int, Picture] = {}
         for batch in _batches(requests, [adapter.shape[0] for adapter in packed]):
-            drawn = self._draw([requests[i] for i in batch], [packed[i] for i in batch])
+            drawn = self._draw([requests[i] for i in batch], [packed[i] for i in batch], abandoned)
             pictures.update(zip(batch, drawn, strict=True))
         return [pictures[i] for i in range(len(requests))]
 
@@ -73,7 +80,9 @@ class OnnxRenderer:
                 parts.append(_scaled(adapter.values, use.scale, self._base))
         return np.concatenate(parts) if parts else np.zeros((1, self._base.packed_width), np.float32)
 
-    def _draw(self, requests: list[RenderRequest], packed: list[Floats]) -> list[Picture]:
+    def _draw(
+        self, requests: list[RenderRequest], packed: list[Floats], abandoned: Abandoned
+    ) -> list[Picture]:
         """Draw one batch; all its requests have the same steps, and all are guided or none is."""
         guided = requests[0].guidance > 1
         lora = np.zeros((len(packed), max(map(len, packed)), self._base.packed_width), np.float32)
@@ -88,6 +97,8 @@ class OnnxRenderer:
         x = np.stack([starting_noise(request.seed) for request in requests])
         strength = np.array([request.guidance for request in requests], np.float32)[:, None, None]
         for now, then in itertools.pairwise(sigmas(requests[0].steps)):
+            if abandoned():
+                raise DrawingAbandoned
             feed["x"] = np.concatenate([x, x]) if guided else x
             feed["sigma"] = np.full(len(prompts), now, np.float32)
             velocity = self._transformer.run(None, feed)[0]

@@ -5,7 +5,7 @@ Importing this module, or ``lorry.engine.renderers`` itself, loads neither torch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,6 +63,19 @@ class LoadedAdapter:
     rank: int
 
 
+#: Says whether nobody wants what is being drawn any more.
+Abandoned = Callable[[], bool]
+
+
+def never() -> bool:
+    """Say that it is still wanted."""
+    return False
+
+
+class DrawingAbandoned(Exception):
+    """Nobody wants what was being drawn any more."""
+
+
 class Renderer(Protocol):
     """Something that draws pictures with the small base model and adapters on it."""
 
@@ -82,10 +95,15 @@ class Renderer(Protocol):
         """Forget an adapter and free its memory; an unknown key is no error."""
         ...
 
-    def render(self, requests: Sequence[RenderRequest]) -> list[Picture]:
+    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
         """Draw one uint8 [64, 64, 3] RGB picture per request, in order.
 
+        Args:
+            requests: what to draw.
+            abandoned: asked between steps; says whether nobody wants any of them any more.
+
         Raises:
+            DrawingAbandoned: nobody does.
             AdapterUnusable: a request names an adapter that is not loaded.
         """
         ...

@@ -13,7 +13,14 @@ import numpy as np
 from lorry.engine.renderers.adapter_file import find_pairs, read_tensors
 from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.flow import not_loaded, starting_noise
-from lorry.engine.renderers.port import LoadedAdapter, Picture, RenderRequest
+from lorry.engine.renderers.port import (
+    Abandoned,
+    DrawingAbandoned,
+    LoadedAdapter,
+    Picture,
+    RenderRequest,
+    never,
+)
 from lorry.engine.renderers.quiet import quiet_libraries
 from lorry.engine.renderers.text import TextEncoder
 from lorry.errors import AdapterUnusable
@@ -64,13 +71,18 @@ class DiffusersRenderer:
         if self._loaded.pop(key, None) is not None:
             self._forget(key)
 
-    def render(self, requests: Sequence[RenderRequest]) -> list[Picture]:
+    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
         """Draw the requests one after another; see the port."""
         for request in requests:
             for use in request.adapters:
                 if use.key not in self._loaded:
                     raise not_loaded(use.key)
-        return [self._draw(request) for request in requests]
+        pictures = []
+        for request in requests:
+            if abandoned():
+                raise DrawingAbandoned
+            pictures.append(self._draw(request))
+        return pictures
 
     def _draw(self, request: RenderRequest) -> Picture:
         import torch
