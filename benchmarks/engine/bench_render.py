@@ -28,7 +28,9 @@ def main() -> None:
     rows: dict[str, list[RenderRequest]] = {
         "1 picture, no adapter": [request(0, None)],
         "1 picture, 1 adapter": [request(0, "tok")],
+        "8 pictures, no adapter": [request(i, None) for i in range(8)],
         "8 pictures, 2 adapters and none, mixed": [request(i, (*NAMES, None)[i % 3]) for i in range(8)],
+        "8 pictures, 8 adapters": [request(i, f"tok-{i}") for i in range(8)],
     }
     print("| requests | diffusers | onnx | of diffusers |\n|---|---|---|---|")
     for label, requests in rows.items():
@@ -42,6 +44,8 @@ def opened(name: str) -> Renderer:
     renderer = open_renderer(name)
     for adapter in NAMES:
         renderer.load(adapter, EXAMPLES / adapter / "pytorch_lora_weights.safetensors")
+    for number in range(8):  # the same weights under another name are another adapter to both
+        renderer.load(f"tok-{number}", EXAMPLES / "tok" / "pytorch_lora_weights.safetensors")
     return renderer
 
 

@@ -117,7 +117,7 @@ def _project(engine: EngineProcess) -> str:
 
 
 def test_a_training_that_ended_elsewhere_is_shipped(terminal: Terminal, engine: EngineProcess) -> None:
-    """A signed message names a repository; what is checked is written down, and a worker ships it."""
+    """A signed message names a repository; it is checked, written down, and shipped beside the server."""
     os.environ |= {"LORRY_HUB_URL": engine.url, "LORRY_HUB_TOKEN": "any"}
     shipped = terminal.data("ship", str(EXAMPLES / "tok"), "--name", "tok")
     with serving(terminal) as (url, _):
@@ -128,17 +128,11 @@ def test_a_training_that_ended_elsewhere_is_shipped(terminal: Terminal, engine: 
         headers = {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": signature}
         got = httpx.post(told["url"], content=body, headers=headers, timeout=60)
         assert got.status_code == 202, got.text
-        worker = terminal.start("worker", "--json")
-        assert worker.stdout is not None
-        events = (json.loads(line) for line in worker.stdout)
-        assert any((event["subject"], event["action"]) == ("ready", "done") for event in events)
-        worker.send_signal(signal.SIGTERM)
-        worker.communicate(timeout=60)
-        assert terminal.data("show", "anns")["placement"]["state"] == "ready"
-        for _ in range(3000):
-            status = httpx.get(got.json()["status_url"]).json()
-            if status.get("state") == "ready":
-                break
+        with httpx.stream("GET", f"{url}/live/models/anns", timeout=120) as live:
+            for line in live.iter_lines():  # a worker began beside the server, and the journal tells of it
+                status = httpx.get(got.json()["status_url"]).json()
+                if line == "event: changed" and status["state"] == "ready":
+                    break
         assert (status["owner"], status["policy"]["owner"]) == ("ann", "ann")
         wrong = httpx.post(told["url"], content=body + b" ", headers=headers, timeout=60)
         assert wrong.json()["error"]["code"] == "signature_invalid"
