@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lorry.engine.renderers import AdapterUse, Picture, Renderer, RenderRequest
+from lorry.engine.renderers.port import DrawingAbandoned
 from lorry.errors import AdapterUnusable
 from tests.engine.renderers.adapters import SAMPLES, lora, write
 
@@ -128,3 +129,17 @@ def test_adapter_that_matches_nothing_changes_nothing(onnx: Renderer, tmp_path: 
     assert loaded.modules == 0
     adapted = _draw(onnx, replace(APPLE, adapters=(AdapterUse("a", 1.0),)))
     assert _gap(adapted, _draw(onnx, APPLE)) == 0
+
+
+def test_what_nobody_wants_any_more_is_left_off(onnx: Renderer) -> None:
+    """Between two steps it is asked whether anybody still wants it; the next picture is as ever."""
+    asked: list[int] = []
+
+    def abandoned() -> bool:
+        asked.append(len(asked))
+        return len(asked) == 3
+
+    with pytest.raises(DrawingAbandoned):
+        onnx.render([APPLE], abandoned)
+    assert len(asked) == 3
+    assert _gap(_draw(onnx, APPLE), _draw(onnx, APPLE)) == 0
