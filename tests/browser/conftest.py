@@ -25,6 +25,9 @@ T = TypeVar("T")
 #: Debian's; Playwright's own browsers are not installed.
 CHROMIUM = shutil.which("chromium")
 
+#: Root may not have a sandbox, and a container has little shared memory.
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
+
 #: Where pictures of the pages are kept; nowhere when it is not set. Read before the environment is wiped.
 SCREENSHOTS = os.environ.get("LORRY_SCREENSHOTS")
 
@@ -49,7 +52,7 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian's package `chromium`)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
