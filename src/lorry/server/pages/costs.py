@@ -15,6 +15,7 @@ from lorry.model.serving import Scope
 from lorry.server.api.asking import TheRooms
 from lorry.server.api.spending import may_know, require_own_scope, whose_lease
 from lorry.server.pages.acting import note
+from lorry.server.pages.leasing import leases_told
 from lorry.server.pages.rendering import page, told, twin
 from lorry.server.pages.visiting import AnyVisitor, Form, TheForm, Visitor
 from lorry.server.rooms import Rooms
@@ -77,7 +78,7 @@ async def view_of(rooms: Rooms, visitor: Visitor, days: int, *, rehearsals: bool
         "by_day": _every_day(begin, days, {row.key: row.as_dict() for row in by_day.rows}),
         "models": [row.as_dict() for row in by_model.rows],
         "models_known": len(by_model.rows),
-        "leases": await _leases(rooms, visitor),
+        "leases": await leases_told(rooms, lambda lease: whose_lease(rooms, visitor.caller, lease.model)),
         "budgets": [each.as_dict() for each in budgets],
         "standings": [each.as_dict() for each in standings(budgets, spent, now)],
         "at_limit": list(AT_LIMIT),
@@ -138,22 +139,3 @@ def _every_day(begin: datetime, days: int, known: dict[str, dict[str, Any]]) -> 
                "idle_share": 0.0}  # fmt: skip
     return [{**nothing, **{key: known.get(name, {}).get(key, nothing[key]) for key in nothing}, "day": name}
             for name in names]  # fmt: skip
-
-
-async def _leases(rooms: Rooms, visitor: Visitor) -> list[dict[str, Any]]:
-    runs = {run.object: run for run in await rooms.money.open_runs()}
-    found = []
-    for lease in await rooms.money.leases():
-        if not whose_lease(rooms, visitor.caller, lease.model):
-            continue
-        run = runs.get(lease.object)
-        known = run is not None and run.cents_per_hour is not None
-        found.append(
-            {
-                **lease.as_dict(),
-                "replicas": run.replicas if run else 0,
-                "hardware": run.hardware if run else None,
-                "cents_per_hour": (run.cents_per_hour or 0.0) * run.replicas if run and known else None,
-            }
-        )
-    return found

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from lorry.errors import BodyInvalid, TokenInvalid, TokenNotAllowed
-from lorry.server.asgi import header, read_body
+from lorry.errors import TokenInvalid, TokenNotAllowed
 from lorry.server.pages.rendering import moved, page, set_session
-from lorry.server.pages.visiting import AnyVisitor, TheForm, Visitor, cookie_name, sessions_of
+from lorry.server.pages.visiting import (
+    AnyVisitor,
+    TheForm,
+    Visitor,
+    cookie_name,
+    fields_of,
+    from_elsewhere,
+    sessions_of,
+)
 from lorry.server.rooms import Rooms
-
-_BODY = 4096
 
 
 def login_routes(router: APIRouter) -> None:
@@ -38,18 +42,11 @@ async def sign_in(request: Request) -> Response:
     Nobody's cookie is used here, so there is no form of theirs to be forged; a browser that says where it
     comes from has to come from us, so that nobody is signed in as somebody else without knowing.
     """
-    from urllib.parse import parse_qsl
-
     rooms: Rooms = request.app.state.rooms
-    origin = header(request.scope, b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != request.url.netloc:
+    if from_elsewhere(request):
         raise TokenNotAllowed("This was not sent from a page of this server.")
-    try:
-        body = (await read_body(request.scope, request.receive, _BODY)).decode()
-        fields = dict(parse_qsl(body, max_num_fields=10))
-    except ValueError as error:
-        raise BodyInvalid("The body is no form.") from error
-    secret, to = fields.get("token", "").strip(), own_path(fields.get("to", "/"))
+    fields = await fields_of(request)
+    secret, to = fields.get("token", ""), own_path(fields.get("to", "/"))
     caller = rooms.directory.now.callers.get(hashlib.sha256(secret.encode()).hexdigest())
     if caller is None or caller.token is None:
         problem = TokenInvalid(

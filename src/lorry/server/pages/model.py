@@ -19,6 +19,7 @@ from lorry.journal.timeline import timeline
 from lorry.model.events import Event
 from lorry.model.placement import Placement, PlacementState, Proof
 from lorry.server.api.asking import TheRooms
+from lorry.server.pages.leasing import leases_told
 from lorry.server.pages.rendering import page, twin
 from lorry.server.pages.visiting import AnyVisitor, Visitor
 from lorry.server.rooms import Rooms
@@ -187,26 +188,9 @@ def _words(file: str | None) -> str | None:
 
 
 async def _leases(rooms: Rooms, name: str, placement: Placement | None) -> list[dict[str, Any]]:
-    """List until when what it runs on may run, with what it costs an hour."""
+    """List until when what it runs on may run."""
     objects = set(asdict(placement.ids).values()) if placement else set()
-    mine = [each for each in await rooms.money.leases() if each.model == name or each.object in objects]
-    if not mine:
-        return []
-    runs = {run.object: run for run in await rooms.money.open_runs()}
-    found = []
-    for lease in mine:
-        run = runs.get(lease.object)
-        price = None if run is None else (run.cents_per_hour or 0.0) * run.replicas
-        found.append(
-            {
-                **lease.as_dict(),
-                "replicas": run.replicas if run else 0,
-                "hardware": run.hardware if run else None,
-                "cents_per_hour": price,
-                "price_known": run is None or run.cents_per_hour is not None,
-            }
-        )
-    return found
+    return await leases_told(rooms, lambda lease: lease.model == name or lease.object in objects)
 
 
 async def _costs(rooms: Rooms, name: str) -> dict[str, Any]:

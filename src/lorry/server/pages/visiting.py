@@ -126,6 +126,26 @@ class Form(dict[str, str]):
             ) from None
 
 
+async def fields_of(request: Request) -> Form:
+    """Read the fields of a form.
+
+    Raises:
+        BodyInvalid: It is none.
+    """
+    body = await read_body(request.scope, request.receive, _FORM_BYTES)
+    try:
+        fields = parse_qsl(body.decode(), max_num_fields=_FIELDS, keep_blank_values=False)
+    except ValueError as error:
+        raise BodyInvalid("The body is no form.") from error
+    return Form((name, text) for name, value in fields if (text := value.strip()))
+
+
+def from_elsewhere(request: Request) -> bool:
+    """Say whether a browser tells that it sends this from a page of another origin."""
+    origin = header(request.scope, b"origin")
+    return origin is not None and urlsplit(origin.decode("latin-1")).netloc != request.url.netloc
+
+
 async def form_of(request: Request, visitor: AnyVisitor) -> Form:
     """Read a form that was sent from one of our pages.
 
@@ -133,12 +153,7 @@ async def form_of(request: Request, visitor: AnyVisitor) -> Form:
         TokenNotAllowed: It was sent from elsewhere.
         BodyInvalid: It is no form.
     """
-    body = await read_body(request.scope, request.receive, _FORM_BYTES)
-    try:
-        fields = parse_qsl(body.decode(), max_num_fields=_FIELDS, keep_blank_values=False)
-    except ValueError as error:
-        raise BodyInvalid("The body is no form.") from error
-    form = Form((name, text) for name, value in fields if (text := value.strip()))
+    form = await fields_of(request)
     require_own_page(request, visitor, form.pop(CSRF_FIELD, ""))
     return form
 
@@ -159,10 +174,8 @@ def require_own_page(request: Request, visitor: Visitor, field: str = "") -> Non
     """
     if visitor.session is None:
         return
-    origin = header(request.scope, b"origin")
-    elsewhere = origin is not None and urlsplit(origin.decode("latin-1")).netloc != request.url.netloc
     given = (header(request.scope, CSRF_HEADER) or b"").decode("latin-1") or field
-    if elsewhere or not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
+    if from_elsewhere(request) or not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
         raise TokenNotAllowed(
             "This was not sent from a page of this server, or the page is from before you signed in.",
             fix="Reload the page and do it again.",
