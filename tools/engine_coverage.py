@@ -18,6 +18,7 @@ from fastapi.openapi.utils import get_openapi
 
 from lorry.engine.app import build
 from lorry.engine.config import EngineConfig
+from lorry.engine.drawing.serving import Serving
 from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.renderers.flat import FlatRenderer
 from lorry.engine.server import check_weights
@@ -119,7 +120,7 @@ def engine_routes() -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as home:
         works = open_works(EngineConfig(Path(home)))
         try:
-            app = build(works, FlatRenderer, check_weights, lambda _: FlatLanguageModel()).app
+            app = build(works, Serving(FlatRenderer), check_weights, lambda _: FlatLanguageModel()).app
             # The Hub is mounted last, and has a reference of its own protocol.
             paths = get_openapi(title="", version="", routes=app.routes[:-1])["paths"]
         finally:

@@ -46,7 +46,7 @@ HEAVY = {
     "cyclopts": ("cli",),
     "aiohttp": ("upstream",),
     "httptools": ("upstream",),
-    "prometheus_client": ("server",),
+    "prometheus_client": ("server", "engine/drawing/figures.py"),
     "opentelemetry": ("server", "wiring"),
     "obstore": ("store/bucket.py",),
 }

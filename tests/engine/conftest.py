@@ -12,6 +12,8 @@ from starlette.testclient import TestClient
 from lorry.engine.app import build
 from lorry.engine.clock import ManualClock
 from lorry.engine.config import EngineConfig
+from lorry.engine.drawing.port import ImageServing
+from lorry.engine.drawing.serving import Serving
 from lorry.engine.hub.storage import Storage
 from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.pace import Pace
@@ -41,11 +43,14 @@ def opened(
     *,
     pace: Pace | None = None,
     renderer: Callable[[], Renderer] = FlatRenderer,
+    serving: ImageServing | None = None,
     api_key: str | None = None,
 ) -> Iterator[Api]:
     """Open the engine of a home in this process."""
     config = EngineConfig(home, pace=pace or Pace.at_once(), api_key=api_key)
-    engine = build(open_works(config, clock), renderer, check_weights, lambda _: FlatLanguageModel())
+    engine = build(
+        open_works(config, clock), serving or Serving(renderer), check_weights, lambda _: FlatLanguageModel()
+    )
     with TestClient(engine.app, base_url="http://engine.test", raise_server_exceptions=False) as client:
         assert isinstance(engine.repositories, Storage)
         yield Api(client, engine.repositories)

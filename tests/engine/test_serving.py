@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from lorry.engine.clock import ManualClock
+from lorry.engine.drawing.port import Needed
+from lorry.engine.drawing.serving import Serving
 from lorry.engine.hub.storage import stored
-from lorry.engine.renderers.port import (
-    Abandoned,
-    AdapterUse,
-    LoadedAdapter,
-    Picture,
-    RenderRequest,
-    never,
-)
-from lorry.engine.serving import VISITORS, Needed, Serving
+from lorry.engine.renderers.port import AdapterUse, Feed, ReadAdapter, RenderRequest
 from lorry.engine.testing import FlatRenderer
 from lorry.engine.together.remote_uploads import parse_source
-from lorry.errors import AdapterUnusable
 from tests.engine.conftest import opened
-from tests.engine.samples import write_adapter
 
 
 class Jealous(FlatRenderer):
-    """A renderer that notices when two requests are in it at once."""
+    """A renderer that notices when two draw with it at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inside = 0
         self.most = 0
-        self.loads = 0
+        self.reads = 0
 
-    def load(self, key: str, path: Path) -> LoadedAdapter:
+    def read(self, path: Path) -> ReadAdapter:
         """Count."""
-        self.loads += 1
-        return super().load(key, path)
+        self.reads += 1
+        return super().read(path)
 
-    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
+    def draw(self, feed: Feed) -> None:
         """Count who is inside."""
         self.inside += 1
         self.most = max(self.most, self.inside)
-        drawn = super().render(requests, abandoned)
+        super().draw(feed)
         self.inside -= 1
-        return drawn
 
 
 async def test_requests_wait_for_each_other() -> None:
@@ -76,38 +66,19 @@ async def test_the_renderer_is_opened_once_and_late(weights: Path) -> None:
     serving.close()
 
 
-async def test_visitors_leave_and_residents_stay(tmp_path: Path) -> None:
-    """Adapters of single requests leave in order of last use; a deployed one stays until it is released."""
-    serving = Serving(FlatRenderer)
-    resident = Needed("resident", write_adapter(tmp_path / "r", layers=2))
-    serving.keep(resident)
-    for number in range(VISITORS + 3):
-        visitor = Needed(f"v{number}", resident.path)
-        await serving.render([RenderRequest("a", 1, adapters=(AdapterUse(visitor.key),))], [visitor])
-    assert serving.loaded() == {"resident"} | {f"v{number}" for number in range(3, VISITORS + 3)}
-    serving.release("resident")
-    serving.release("resident")
-    assert "resident" not in serving.loaded()
-    serving.close()
-
-
 async def test_an_adapter_that_is_known_is_not_read_again(weights: Path) -> None:
-    """A visitor that becomes a resident, and one that comes again, is loaded once."""
+    """A visitor that is deployed, and one that comes again, is read once; released, it is forgotten."""
     renderer = Jealous()
     serving = Serving(lambda: renderer)
     needed = Needed("a", weights)
     for _ in range(3):
         await serving.render([RenderRequest("a", 1, adapters=(AdapterUse("a"),))], [needed])
     serving.keep(needed)
-    assert renderer.loads == 1
-    serving.close()
-
-
-async def test_an_adapter_that_fits_nowhere_is_refused(weights: Path) -> None:
-    """One that takes no layer would draw the base's picture in silence: it is AdapterUnusable instead."""
-    serving = Serving(lambda: FlatRenderer(modules=0))
-    with pytest.raises(AdapterUnusable):
-        await serving.render([RenderRequest("a", 1)], [Needed("a", weights)])
+    assert renderer.reads == 1
+    assert serving.loaded() == {"a"}
+    serving.release("a")
+    serving.release("a")
+    assert serving.loaded() == frozenset()
     serving.close()
 
 

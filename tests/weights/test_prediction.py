@@ -39,4 +39,4 @@ def test_the_renderer_counts_what_the_check_predicts(tmp_path: Path, name: str) 
     """For every file that the renderer takes, it changes exactly as many layers as were predicted."""
     path = tmp_path / "pytorch_lora_weights.safetensors"
     path.write_bytes(build_file(FILES[name]))
-    assert read_adapter(path, base_model()).modules == predicted_modules(path, "flux-icons-64")
+    assert len(read_adapter(path, base_model()).layers) == predicted_modules(path, "flux-icons-64")

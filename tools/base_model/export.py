@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from adapting import adapt, linears
 from diffusers import FluxTransformer2DModel
+from fusing import fuse
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 from train import TOKENS, grid_ids, new_transformer
@@ -29,47 +31,17 @@ BASE_ID = "lorry/flux-icons-64"
 SMALL = 8192  # elements; constants up to here that are no weights (rotary angles) stay inside the graph
 
 
-class AdaptedLinear(nn.Module):
-    """A linear layer plus, per sample, x A^T B with A and B cut out of one packed input."""
-
-    def __init__(self, base: nn.Linear, offset: int, packed: list[Tensor]) -> None:
-        super().__init__()
-        self.base, self.offset, self._packed = base, offset, packed
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer to [b, t, in] or [b, in]."""
-        packed = self._packed[0]
-        middle = self.offset + self.base.in_features
-        down = packed[:, :, self.offset : middle]
-        up = packed[:, :, middle : middle + self.base.out_features]
-        rows = x if x.ndim == 3 else x[:, None]
-        change = torch.bmm(torch.bmm(rows, down.transpose(1, 2)), up)
-        return self.base(x) + (change if x.ndim == 3 else change[:, 0])
-
-
-class AdaptedTransformer(nn.Module):
-    """The transformer with fixed positions and an adapter input [b, rank, sum of in and out sizes]."""
+class FixedTransformer(nn.Module):
+    """The transformer with fixed positions."""
 
     def __init__(self, transformer: FluxTransformer2DModel) -> None:
         super().__init__()
         self.transformer = transformer
-        self.layout: list[dict[str, Any]] = []
-        self._packed = [torch.empty(0)]  # filled at the start of each forward
         self.register_buffer("positions", grid_ids())
         self.register_buffer("text_positions", torch.zeros(TOKENS, 3))
-        offset = 0
-        for name in [name for name, module in transformer.named_modules() if isinstance(module, nn.Linear)]:
-            base = transformer.get_submodule(name)
-            parent, _, leaf = name.rpartition(".")
-            setattr(transformer.get_submodule(parent), leaf, AdaptedLinear(base, offset, self._packed))
-            sizes = {"in": base.in_features, "out": base.out_features}
-            self.layout.append({"name": name, "offset": offset, **sizes})
-            offset += base.in_features + base.out_features
-        self.width = offset
 
-    def forward(self, x: Tensor, sigma: Tensor, tokens: Tensor, pooled: Tensor, lora: Tensor) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
         """Predict the velocity [b, 64, 64] at noise level sigma [b]."""
-        self._packed[0] = lora
         velocity: Tensor = self.transformer(
             hidden_states=x,
             encoder_hidden_states=tokens,
@@ -94,15 +66,10 @@ class Decoder(nn.Module):
         return self.vae.from_tokens(tokens, 64, 64)
 
 
-def export_graph(
-    module: nn.Module,
-    inputs: dict[str, Tensor],
-    output: str,
-    dynamic: dict[str, Any],
-    state: dict[str, Tensor],
-    path: Path,
-) -> list[str]:
-    """Export a module, replace its weights by references to safetensors names, and return these."""
+def exported(
+    module: nn.Module, inputs: dict[str, Tensor], output: str, dynamic: dict[str, Any]
+) -> onnx.ModelProto:
+    """Export a module with its weights."""
     with tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "full.onnx"
         torch.onnx.export(
@@ -117,11 +84,40 @@ def export_graph(
             external_data=False,
             dynamic_shapes=dynamic,
         )
-        graph = onnx.load(full)
+        return onnx.load(full)
+
+
+def export_transformer(folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Export the transformer with adapters as inputs; say what it is fed, and what it is like."""
+    transformer = randomise(new_transformer())
+    state = dict(transformer.state_dict())
+    inputs = {
+        "x": torch.randn(2, 64, 64),
+        "sigma": torch.rand(2),
+        "tokens": torch.randn(2, TOKENS, 384),
+        "pooled": torch.randn(2, 384),
+    }
+    batch = torch.export.Dim("batch")
+    graph = exported(
+        FixedTransformer(transformer).eval(), inputs, "velocity", {name: {0: batch} for name in inputs}
+    )
+    config = transformer.config
+    fuse(graph, config.num_attention_heads, config.attention_head_dim, tokens=TOKENS + 64)
     names = strip_weights(graph, state)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph, path)
-    return names
+    layers = {name: module for name, module in transformer.named_modules() if isinstance(module, nn.Linear)}
+    groups = adapt(graph, linears(graph, layers))
+    onnx.save(graph, folder / "transformer.onnx")
+    sizes = {name: {"in": layer.in_features, "out": layer.out_features} for name, layer in layers.items()}
+    layout = {
+        "base": BASE_ID,
+        "size": 64,
+        "tokens": TOKENS,
+        "blocks": {"double": config.num_layers, "single": config.num_single_layers},
+        "hidden": config.num_attention_heads * config.attention_head_dim,
+        "modules": [{"name": name, **sizes[name]} for name in layers],
+        "groups": [[layer.name for layer in members] for members in groups],
+    }
+    return names, layout
 
 
 def strip_weights(graph: onnx.ModelProto, state: dict[str, Tensor]) -> list[str]:
@@ -179,39 +175,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    batch, rank = torch.export.Dim("batch"), torch.export.Dim("rank")
     torch.manual_seed(0)
-    transformer = randomise(new_transformer())
-    state = dict(transformer.state_dict())
-    adapted = AdaptedTransformer(transformer).eval()
-    inputs = {
-        "x": torch.randn(2, 64, 64),
-        "sigma": torch.rand(2),
-        "tokens": torch.randn(2, TOKENS, 384),
-        "pooled": torch.randn(2, 384),
-        "lora": torch.randn(2, 8, adapted.width) * 0.02,
-    }
-    free = {name: {0: batch} for name in inputs} | {"lora": {0: batch, 1: rank}}
     graphs = options.out / "onnx"
-    feeds = {
-        "transformer": export_graph(adapted, inputs, "velocity", free, state, graphs / "transformer.onnx")
-    }
+    graphs.mkdir(parents=True, exist_ok=True)
+    names, layout = export_transformer(graphs)
     vae = randomise(PatchVAE())
     tokens = {"tokens": torch.randn(2, 64, 64)}
-    decoder = Decoder(vae)
-    free = {"tokens": {0: batch}}
-    state = dict(vae.state_dict())
-    feeds["vae"] = export_graph(decoder, tokens, "pictures", free, state, graphs / "vae.onnx")
+    free = {"tokens": {0: torch.export.Dim("batch")}}
+    decoder = exported(Decoder(vae), tokens, "pictures", free)
+    feeds = {"transformer": names, "vae": strip_weights(decoder, dict(vae.state_dict()))}
+    onnx.save(decoder, graphs / "vae.onnx")
     (graphs / "feeds.json").write_text(json.dumps(feeds, indent=1) + "\n")
-    layout = {
-        "base": BASE_ID,
-        "size": 64,
-        "tokens": TOKENS,
-        "blocks": {"double": transformer.config.num_layers, "single": transformer.config.num_single_layers},
-        "hidden": transformer.config.num_attention_heads * transformer.config.attention_head_dim,
-        "packed_width": adapted.width,
-        "modules": adapted.layout,
-    }
     (options.out / "lora_layout.json").write_text(json.dumps(layout, indent=1) + "\n")
 
 

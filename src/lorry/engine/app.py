@@ -13,6 +13,7 @@ from lorry.engine.containers import routes as containers
 from lorry.engine.control.dooms import Dooms
 from lorry.engine.control.faulty import Faulty
 from lorry.engine.control.routes import Control
+from lorry.engine.drawing.port import ImageServing
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference import models as inference_models
@@ -22,9 +23,7 @@ from lorry.engine.inference.images import Images
 from lorry.engine.language_serving import LanguageServing, OpenLanguage
 from lorry.engine.legacy.endpoints import LegacyEndpoints
 from lorry.engine.legacy.uploads import LegacyUploads
-from lorry.engine.renderers.port import Renderer
 from lorry.engine.services import Services, assemble
-from lorry.engine.serving import Serving
 from lorry.engine.together import identity
 from lorry.engine.together.adapters import Adapters
 from lorry.engine.together.analytics import Analytics
@@ -77,23 +76,21 @@ class Engine:
     app: FastAPI
     works: Works
     shelves: Shelves
-    serving: Serving
+    serving: ImageServing
     language: LanguageServing
     repositories: Storage
 
 
-def build(
-    works: Works, open_renderer: Callable[[], Renderer], check: Check, open_language: OpenLanguage
-) -> Engine:
+def build(works: Works, drawing: ImageServing, check: Check, open_language: OpenLanguage) -> Engine:
     """Put an engine together; nothing listens and nothing is loaded yet.
 
     Args:
         works: Its state and time; closed with the application.
-        open_renderer: Opens what it draws with, when it is first needed.
+        drawing: What it draws with; closed with the application.
         check: Validates uploaded files for a base model.
         open_language: Opens what it answers in words with, when it is first needed.
     """
-    its = assemble(works, Serving(open_renderer), LanguageServing(open_language), check)
+    its = assemble(works, drawing, LanguageServing(open_language), check)
     app = FastAPI(
         title="Lorry engine",
         docs_url=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lorry.engine.drawing.room import Room
 from lorry.engine.pace import Pace
 
 
@@ -21,6 +22,7 @@ class EngineConfig:
         hardware: The set of hardware that its catalog offers: `local`, or `together` to rehearse prices.
         v1: Whether endpoints of the API's first version can be made; Together refuses them (Together API
             dossier 1.6).
+        room: How much memory adapters may take.
     """
 
     home: Path
@@ -30,6 +32,7 @@ class EngineConfig:
     pace: Pace = field(default_factory=Pace.at_once)
     hardware: str = "local"
     v1: bool = False
+    room: Room = field(default_factory=Room)
 
     @property
     def folder(self) -> Path:

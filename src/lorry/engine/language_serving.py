@@ -14,8 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from lorry.engine.drawing.port import Needed
 from lorry.engine.language.port import LanguageModel, LoadedTextAdapter, TextAnswer, TextRequest
-from lorry.engine.serving import Needed
 from lorry.errors import AdapterUnusable, LorryError
 
 #: Requests that are answered in one batch; what waits beyond goes into the next one.

@@ -17,6 +17,7 @@ from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, remove_note, running, write_note
 from lorry.engine.doorkeeper import LoopbackNamesOnly
+from lorry.engine.drawing.serving import Serving
 from lorry.engine.language.port import LanguageModel
 from lorry.engine.renderers import require_renderer
 from lorry.engine.renderers.port import Renderer
@@ -61,7 +62,7 @@ def serve(
         url = url_of(host, listener)
         engine = build(
             open_works(config),
-            lambda: _open_renderer(config),
+            Serving(lambda: _open_renderer(config), config.room),
             check_weights,
             lambda folder: _open_language(config, folder),
         )

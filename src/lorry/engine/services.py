@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lorry.engine.control.faults import Faults
+from lorry.engine.drawing.port import ImageServing
 from lorry.engine.hub.storage import Storage
 from lorry.engine.inference.answering import Answering
 from lorry.engine.inference.loras import Loras
@@ -12,7 +13,6 @@ from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album
 from lorry.engine.inference.targets import Targets
 from lorry.engine.language_serving import LanguageServing
-from lorry.engine.serving import Serving
 from lorry.engine.together.ab_experiments import AbExperiments
 from lorry.engine.together.attaching import Attaching
 from lorry.engine.together.capacity import Capacity
@@ -38,7 +38,7 @@ class Services:
 
     works: Works
     shelves: Shelves
-    serving: Serving
+    serving: ImageServing
     language: LanguageServing
     repositories: Storage
     revisions: Revisions
@@ -63,7 +63,7 @@ class Services:
     mirrors: Mirrors
 
 
-def assemble(works: Works, serving: Serving, language: LanguageServing, check: Check) -> Services:
+def assemble(works: Works, serving: ImageServing, language: LanguageServing, check: Check) -> Services:
     """Make the services; nothing is loaded yet.
 
     Args:

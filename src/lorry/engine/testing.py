@@ -18,6 +18,8 @@ from pathlib import Path
 from lorry.engine.app import Engine, build
 from lorry.engine.clock import Clock, ManualClock
 from lorry.engine.config import EngineConfig
+from lorry.engine.drawing.room import Room
+from lorry.engine.drawing.serving import Serving
 from lorry.engine.language.flat import FlatLanguageModel
 from lorry.engine.language.port import LanguageModel
 from lorry.engine.pace import Pace
@@ -78,6 +80,7 @@ def running_engine(
     api_key: str | None = None,
     check: Check = check_weights,
     catalog: Catalog | None = None,
+    room: Room | None = None,
 ) -> Iterator[RunningEngine]:
     """Run an engine for the length of a block; the same home again finds everything as it was.
 
@@ -92,6 +95,7 @@ def running_engine(
         api_key: The only key it takes; any when omitted.
         check: Validates uploaded files; the real check when omitted.
         catalog: What it serves and on what; that of `hardware` when omitted.
+        room: How much memory adapters may take; the defaults when omitted.
 
     Yields:
         The engine, once it answers.
@@ -104,7 +108,7 @@ def running_engine(
         works = open_works(config, time)
         engine = build(
             replace(works, catalog=catalog or works.catalog),
-            lambda: chosen,
+            Serving(lambda: chosen, room),
             check,
             lambda folder: language or _flat(folder),
         )

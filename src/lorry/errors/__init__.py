@@ -90,6 +90,7 @@ LorryError
 ├── EngineError               the embedded engine
 │   ├── PortTaken             port_taken
 │   ├── EngineBusy            engine_busy            retryable; more pictures wait than it takes
+│   ├── EngineOutOfMemory     engine_out_of_memory   retryable; it does not fit, even alone
 │   └── AdapterUnusable       adapter_unusable       the renderer can't take this adapter
 ├── ExtraMissing              extra_missing          an optional part is not installed
 └── InternalError             internal_error         a fault of ours, reported without a traceback
@@ -159,6 +160,7 @@ from lorry.errors.machine import (
     DiskFull,
     EngineBusy,
     EngineError,
+    EngineOutOfMemory,
     ExtraMissing,
     HomeBusy,
     InternalError,
@@ -243,6 +245,7 @@ __all__ = [
     "EngineBusy",
     "EngineError",
     "EngineNotRunning",
+    "EngineOutOfMemory",
     "ExtraMissing",
     "GatewayError",
     "GenerationEnded",

@@ -70,6 +70,14 @@ class EngineBusy(EngineError):
     default_fix = "Ask again in some seconds, or run another engine."
 
 
+class EngineOutOfMemory(EngineError):
+    """What was asked for does not fit into the engine's memory."""
+
+    code = "engine_out_of_memory"
+    retryable = True
+    default_fix = "Ask for a smaller picture or fewer adapters, or run the engine where there is more memory."
+
+
 class AdapterUnusable(EngineError):
     """The renderer can't take this adapter."""
 

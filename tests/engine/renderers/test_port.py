@@ -32,15 +32,13 @@ def test_unknown_renderer() -> None:
 
 
 def test_facts_of_the_base() -> None:
-    """The layout describes every layer once, side by side without gaps."""
+    """The layout has every layer in one group, and those of a group are applied to the same rows."""
     base = base_model()
     assert (base.id, native_size(), base.hidden) == ("lorry/flux-icons-64", 64, 256)
     assert (base.double_blocks, base.single_blocks) == (2, 6)
-    end = 0
-    for layer in base.layers.values():
-        assert layer.offset == end
-        end += layer.inputs + layer.outputs
-    assert end == base.packed_width
+    grouped = [layer for group in base.groups for layer in group]
+    assert sorted(layer.name for layer in grouped) == sorted(base.layers)
+    assert all(len({layer.inputs for layer in group}) == 1 for group in base.groups)
 
 
 def test_base_model_is_small() -> None:

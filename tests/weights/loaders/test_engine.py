@@ -78,4 +78,4 @@ def test_the_engine_does_what_is_foretold(tmp_path: Path, name: str) -> None:
         with pytest.raises(AdapterUnusable):
             load(path, base_model())
     else:
-        assert load(path, base_model()).modules == told.modules
+        assert len(load(path, base_model()).layers) == told.modules

@@ -27,10 +27,10 @@ from lorry.container.worker import Worker
 from lorry.engine.api_errors import Refusal
 from lorry.engine.containers.bell import Bell
 from lorry.engine.containers.jobs import Jobs
+from lorry.engine.drawing.port import ImageServing, Needed
 from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.bench import LARGEST, drawn_by
 from lorry.engine.renderers.port import Picture, RenderRequest
-from lorry.engine.serving import Needed, Serving
 from lorry.errors import OptionInvalid
 from lorry.weights.origins.access import Access
 
@@ -82,7 +82,7 @@ class Crew:
 
     def __init__(
         self,
-        serving: Serving,
+        serving: ImageServing,
         jobs: Jobs,
         bell: Bell,
         store: Callable[[str, bytes], None],
@@ -221,7 +221,7 @@ class ServingBench:
     largest = LARGEST
     multiple = 8
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: ImageServing) -> None:
         self.base = base_model().id
         self._serving = serving
         self._files: dict[str, Path] = {}

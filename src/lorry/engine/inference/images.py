@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from lorry.engine.api_errors import Refusal, Rpc, invalid
 from lorry.engine.clock import stamp
 from lorry.engine.documents import new_id
+from lorry.engine.drawing.port import ImageServing
 from lorry.engine.inference.leaving import while_connected
 from lorry.engine.inference.loras import Chosen, ImageLora, Loras
 from lorry.engine.inference.mirroring import Mirrors
@@ -20,7 +21,6 @@ from lorry.engine.inference.pictures import Album, encode
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import refuse_words
 from lorry.engine.renderers.port import DEFAULT_GUIDANCE, DEFAULT_STEPS, Picture, RenderRequest
-from lorry.engine.serving import Serving
 from lorry.engine.together.identity import key_check
 from lorry.engine.together.records import RequestRecord, Shelves
 from lorry.engine.works import Works
@@ -62,7 +62,7 @@ class Images:
         shelves: Shelves,
         targets: Targets,
         loras: Loras,
-        serving: Serving,
+        serving: ImageServing,
         album: Album,
         mirrors: Mirrors,
     ) -> None:

@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, Field
 
 from lorry.engine.api_errors import invalid
+from lorry.engine.drawing.port import Needed
 from lorry.engine.inference.targets import Target
 from lorry.engine.renderers.port import AdapterUse
 from lorry.engine.repositories import RepoFile, Repositories
-from lorry.engine.serving import Needed
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.together.models import Models
 from lorry.engine.together.revisions import Revisions

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorry.engine.api_errors import Refusal, Rpc
+from lorry.engine.drawing.port import Needed
 from lorry.engine.language_serving import BASE, Weights
-from lorry.engine.serving import Needed
 from lorry.engine.together.ab_experiments import AbExperiments
 from lorry.engine.together.attaching import Attaching
 from lorry.engine.together.bases import Base, Catalog

@@ -1,4 +1,4 @@
-"""Read a LoRA file in the diffusers layout into one packed array, with numpy alone.
+"""Read a LoRA file in the diffusers layout, with numpy alone.
 
 The layout: ``transformer.<layer>.lora_A.weight`` [rank, in] and ``.lora_B.weight`` [out, rank]. The
 strength that training meant lies in one of three places, as diffusers reads them: ``.alpha`` tensors
@@ -22,48 +22,107 @@ from lorry.engine.renderers.base import PREFIX, BaseModel, Layer
 from lorry.errors import AdapterUnusable
 
 Floats = npt.NDArray[np.float32]
+Raw = npt.NDArray[Any]
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
+_BF16 = np.uint16  # numpy has none; the upper half of a float32
 # Tensors that change what a layer does beyond A and B; leaving them out would draw something else.
 _BEYOND = (".lora_magnitude_vector", ".dora_scale", ".lora_B.bias")
 
+#: Largest rank that is taken: the base's layers have 256 rows or columns, and no change of them has more.
+LARGEST_RANK = 256
+
 
 @dataclass(frozen=True, slots=True)
-class PackedAdapter:
-    """An adapter ready to be fed: float32 [rank, packed width], the trained strength folded into B."""
+class AdapterLayer:
+    """What an adapter adds to one layer, in the numbers of its file.
 
-    values: Floats
-    modules: int
+    Attributes:
+        layer: The layer.
+        down: A, [rank, in]; bfloat16 as its bits.
+        up: B, [out, rank]; bfloat16 as its bits.
+        strength: The factor on B A that the file asks for.
+    """
+
+    layer: Layer
+    down: Raw
+    up: Raw
+    strength: float
+
+    @property
+    def rank(self) -> int:
+        """The rank of the change."""
+        return int(self.down.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """A file that was read and found to fit the base."""
+
+    layers: tuple[AdapterLayer, ...]
 
     @property
     def rank(self) -> int:
         """The largest rank among its layers."""
-        return int(self.values.shape[0])
+        return max((each.rank for each in self.layers), default=0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its tensors."""
+        return sum(each.down.nbytes + each.up.nbytes for each in self.layers)
 
 
-def read_adapter(path: Path, base: BaseModel) -> PackedAdapter:
-    """Read and pack an adapter file.
+def read_adapter(path: Path, base: BaseModel) -> AdapterFile:
+    """Read an adapter file.
 
     Raises:
         AdapterUnusable: no safetensors file, a shape that does not fit, a missing partner, two statements
-            of the strength, or a kind of adapter that A and B alone don't describe.
+            of the strength, a rank beyond the limit, numbers that are none, or a kind of adapter that A and
+            B alone don't describe.
     """
-    tensors, metadata = read_tensors(path)
+    tensors, metadata = read_raw(path)
     config = _adapter_config(metadata, path)
     pairs = find_pairs(tensors, base, path)
     _refuse_more_than_pairs(tensors, [layer for layer, _ in pairs], path)
-    rank = max((down.shape[0] for _, (down, _) in pairs), default=0)
-    packed = np.zeros((rank, base.packed_width), np.float32)
-    for layer, (down, up) in pairs:
-        size, middle = down.shape[0], layer.offset + layer.inputs
-        packed[:size, layer.offset : middle] = down
-        packed[:size, middle : middle + layer.outputs] = up.T * _strength(layer, size, tensors, config, path)
-    return PackedAdapter(packed, len(pairs))
+    layers = [
+        AdapterLayer(layer, *pair, _strength(layer, pair[0].shape[0], tensors, config, path))
+        for layer, pair in pairs
+    ]
+    for each in layers:
+        _refuse_unsound(each, path)
+    return AdapterFile(tuple(layers))
+
+
+def _refuse_unsound(each: AdapterLayer, path: Path) -> None:
+    name = f"{PREFIX}{each.layer.name}"
+    if each.rank > LARGEST_RANK:
+        message = f"{name} has rank {each.rank}, and {LARGEST_RANK} is the most that is drawn with"
+        raise _unusable(path, message, f"{name}.lora_A.weight")
+    parts = (("lora_A", each.down), ("lora_B", each.up))
+    wrong = next((part for part, values in parts if not all_numbers(values)), None)
+    if wrong or not math.isfinite(each.strength):
+        tensor = f"{name}.{wrong}.weight" if wrong else f"{name}.alpha"
+        message = f"{tensor} holds NaN or infinity, and would draw black pictures"
+        raise _unusable(path, message, tensor)
+
+
+def all_numbers(values: Raw) -> bool:
+    """Say whether there is neither NaN nor infinity in a tensor."""
+    if values.dtype == _BF16:
+        return bool(((values & 0x7F80) != 0x7F80).all())  # an exponent of all ones is neither
+    return bool(np.isfinite(values).all())
+
+
+def as_floats(values: Raw) -> Floats:
+    """Give a tensor's numbers as float32."""
+    if values.dtype == _BF16:
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
 
 
 def find_pairs(
-    tensors: Mapping[str, Floats], base: BaseModel, path: Path
-) -> list[tuple[Layer, tuple[Floats, Floats]]]:
+    tensors: Mapping[str, Raw], base: BaseModel, path: Path
+) -> list[tuple[Layer, tuple[Raw, Raw]]]:
     """Find the A and B of every layer that the file changes, and hold them against the layer's shape.
 
     Raises:
@@ -75,6 +134,16 @@ def find_pairs(
 
 def read_tensors(path: Path) -> tuple[dict[str, Floats], dict[str, str]]:
     """Read a safetensors file's tensors as float32 (bf16 too, without torch) and its header's metadata.
+
+    Raises:
+        AdapterUnusable: the file is missing, is no safetensors file, or holds numbers of another kind.
+    """
+    tensors, metadata = read_raw(path)
+    return {name: as_floats(values) for name, values in tensors.items()}, metadata
+
+
+def read_raw(path: Path) -> tuple[dict[str, Raw], dict[str, str]]:
+    """Read a safetensors file's tensors as they are, bf16 as its bits, and its header's metadata.
 
     Raises:
         AdapterUnusable: the file is missing, is no safetensors file, or holds numbers of another kind.
@@ -91,23 +160,21 @@ def read_tensors(path: Path) -> tuple[dict[str, Floats], dict[str, str]]:
         message = f"{path.name} is no complete safetensors file: {error}"
         raise AdapterUnusable(message, evidence=evidence) from error
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return {name: _floats(name, entry) for name, entry in entries}, header.get("__metadata__", {})
+    return {name: _raw(name, entry) for name, entry in entries}, header.get("__metadata__", {})
 
 
-def _floats(name: str, entry: Mapping[str, Any]) -> Floats:
-    data, shape, kind = entry["data"], entry["shape"], entry["dtype"]
-    if kind == "BF16":  # the upper half of a float32
-        return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
-    if kind not in _DTYPES:
+def _raw(name: str, entry: Mapping[str, Any]) -> Raw:
+    kind = entry["dtype"]
+    if kind != "BF16" and kind not in _DTYPES:
         raise AdapterUnusable(
             f"the tensor {name} holds {kind} numbers; the renderer reads F32, F16 and BF16",
             fix="Save the adapter in bfloat16 or float32.",
             evidence={"tensor": name, "dtype": kind},
         )
-    return np.frombuffer(data, _DTYPES[kind]).astype(np.float32).reshape(shape)
+    return np.frombuffer(entry["data"], _DTYPES.get(kind, _BF16)).reshape(entry["shape"])
 
 
-def _pair(tensors: Mapping[str, Floats], layer: Layer, path: Path) -> tuple[Floats, Floats] | None:
+def _pair(tensors: Mapping[str, Raw], layer: Layer, path: Path) -> tuple[Raw, Raw] | None:
     """Return a layer's A and B; None when the file has neither."""
     stem = PREFIX + layer.name
     names = f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"
@@ -127,7 +194,7 @@ def _pair(tensors: Mapping[str, Floats], layer: Layer, path: Path) -> tuple[Floa
     return down, up
 
 
-def _refuse_more_than_pairs(tensors: Mapping[str, Floats], layers: list[Layer], path: Path) -> None:
+def _refuse_more_than_pairs(tensors: Mapping[str, Raw], layers: list[Layer], path: Path) -> None:
     for stem in (PREFIX + layer.name for layer in layers):
         for name in tensors:
             if name.startswith(stem) and name[len(stem) :].startswith(_BEYOND):
@@ -136,12 +203,12 @@ def _refuse_more_than_pairs(tensors: Mapping[str, Floats], layers: list[Layer], 
 
 
 def _strength(
-    layer: Layer, rank: int, tensors: Mapping[str, Floats], config: Mapping[str, Any] | None, path: Path
+    layer: Layer, rank: int, tensors: Mapping[str, Raw], config: Mapping[str, Any] | None, path: Path
 ) -> float:
     """Return the factor on B A that the file asks for."""
     alpha = tensors.get(f"{PREFIX}{layer.name}.alpha")
     if config is None:
-        return 1.0 if alpha is None else float(alpha.reshape(-1)[0]) / rank
+        return 1.0 if alpha is None else float(as_floats(alpha).reshape(-1)[0]) / rank
     if alpha is not None:
         message = "states its strength twice, in .alpha tensors and in lora_adapter_metadata"
         raise _unusable(path, message, f"{PREFIX}{layer.name}.alpha")

@@ -20,13 +20,11 @@ class Layer:
     Args:
         inputs: columns of its weight.
         outputs: rows of its weight.
-        offset: where its part of a packed adapter begins: A in ``inputs`` columns, then B in ``outputs``.
     """
 
     name: str
     inputs: int
     outputs: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,8 @@ class BaseModel:
         hidden: width of its blocks.
         double_blocks: FLUX's blocks with separate text and picture streams.
         single_blocks: FLUX's blocks with one stream.
-        packed_width: columns of a packed adapter.
         layers: every adaptable layer by its diffusers name, without a prefix.
+        groups: layers that the graph applies to the same rows, so that it is fed their A parts side by side.
         folder: where its files lie.
     """
 
@@ -49,8 +47,8 @@ class BaseModel:
     hidden: int
     double_blocks: int
     single_blocks: int
-    packed_width: int
     layers: Mapping[str, Layer]
+    groups: tuple[tuple[Layer, ...], ...]
     folder: Path
 
     @property
@@ -63,17 +61,15 @@ class BaseModel:
 def base_model(folder: Path = FOLDER) -> BaseModel:
     """Read the base model's facts from ``lora_layout.json`` in its folder."""
     facts = json.loads((folder / "lora_layout.json").read_text(encoding="utf-8"))
-    layers = {
-        row["name"]: Layer(row["name"], row["in"], row["out"], row["offset"]) for row in facts["modules"]
-    }
+    layers = {row["name"]: Layer(row["name"], row["in"], row["out"]) for row in facts["modules"]}
     return BaseModel(
         id=facts["base"],
         size=facts["size"],
         hidden=facts["hidden"],
         double_blocks=facts["blocks"]["double"],
         single_blocks=facts["blocks"]["single"],
-        packed_width=facts["packed_width"],
         layers=MappingProxyType(layers),
+        groups=tuple(tuple(layers[name] for name in names) for names in facts["groups"]),
         folder=folder,
     )
 

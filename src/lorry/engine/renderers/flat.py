@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lorry.engine.renderers.base import matching_layers
-from lorry.engine.renderers.port import (
-    Abandoned,
-    DrawingAbandoned,
-    LoadedAdapter,
-    Picture,
-    RenderRequest,
-    never,
-)
+from lorry.engine.renderers.batchwise import one_by_one
+from lorry.engine.renderers.port import Canvas, Feed, Picture, ReadAdapter, Renderer, RenderRequest
 from lorry.errors import AdapterUnusable
 
 _SIZE = 64
 
+#: Pictures in one batch.
+LARGEST_BATCH = 8
 
-class FlatRenderer:
+
+class FlatRenderer(Renderer):
     """Draws pictures of one colour each, which follows from the request alone.
 
     An adapter whose `lora_B` tensors are all zero changes nothing, every other one moves the colour by 128
@@ -35,29 +32,41 @@ class FlatRenderer:
     """
 
     name = "flat"
+    canvas = Canvas(_SIZE, _SIZE, 1920, 8, square=True, own=False)
+    places_beside = True
 
     def __init__(self, modules: int | None = None) -> None:
         self._modules = modules
         self._strength: dict[str, float] = {}
 
-    def load(self, key: str, path: Path) -> LoadedAdapter:
+    def read(self, path: Path) -> ReadAdapter:
         """Read an adapter's names; see the port."""
         header, data = _read(path)
-        layers = matching_layers(list(header))
-        self._strength[key] = float(any(_acts(name, entry, data) for name, entry in header.items()))
-        found = len(layers) if self._modules is None else self._modules
+        acts = any(_acts(name, entry, data) for name, entry in header.items())
+        found = len(matching_layers(list(header))) if self._modules is None else self._modules
         ranks = [entry["shape"][0] for name, entry in header.items() if name.endswith("lora_A.weight")]
-        return LoadedAdapter(key, found, max(ranks, default=0))
+        return ReadAdapter(found, max(ranks, default=0), len(data), float(acts))
+
+    def place(self, key: str, adapter: ReadAdapter) -> int:
+        """Remember whether it acts; see the port."""
+        self._strength[key] = adapter.content
+        return adapter.size
 
     def unload(self, key: str) -> None:
         """Forget an adapter; see the port."""
         self._strength.pop(key, None)
 
-    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
+    def shape(self, request: RenderRequest) -> Hashable:
+        """Draw together what has as many steps and is guided alike; see the port."""
+        return request.steps, request.guidance > 1
+
+    def fits(self, requests: Sequence[RenderRequest]) -> bool:
+        """Count; see the port."""
+        return len(requests) <= LARGEST_BATCH
+
+    def draw(self, feed: Feed) -> None:
         """Draw one colour per request; see the port."""
-        if abandoned():
-            raise DrawingAbandoned
-        return [self._draw(request) for request in requests]
+        one_by_one(feed, self._draw)
 
     def _draw(self, request: RenderRequest) -> Picture:
         seed = f"{request.prompt}|{request.seed}|{request.steps}|{request.guidance}|{request.negative_prompt}"
@@ -70,7 +79,10 @@ class FlatRenderer:
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, list[int]]], bytes]:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AdapterUnusable(f"{path.name} can't be read: {error.strerror}") from error
     try:
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])

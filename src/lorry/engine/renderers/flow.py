@@ -31,7 +31,7 @@ def starting_noise(seed: int) -> Floats:
     return np.random.default_rng(seed).standard_normal((TOKENS, CHANNELS), dtype=np.float32)
 
 
-def join_guidance(wanted: Floats, unwanted: Floats, strength: Floats) -> Floats:
+def join_guidance(wanted: Floats, unwanted: Floats, strength: Floats | np.float32) -> Floats:
     """Lead away from the negative prompt (classifier-free guidance, arXiv:2207.12598)."""
     return (unwanted + strength * (wanted - unwanted)).astype(np.float32)
 

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lorry.engine.renderers.adapter_file import find_pairs, read_tensors
+from lorry.engine.renderers.adapter_file import AdapterFile, read_adapter
 from lorry.engine.renderers.base import base_model
+from lorry.engine.renderers.batchwise import one_by_one
 from lorry.engine.renderers.flow import not_loaded, starting_noise
-from lorry.engine.renderers.port import (
-    Abandoned,
-    DrawingAbandoned,
-    LoadedAdapter,
-    Picture,
-    RenderRequest,
-    never,
-)
+from lorry.engine.renderers.port import Canvas, Feed, Picture, ReadAdapter, Renderer, RenderRequest
 from lorry.engine.renderers.quiet import quiet_libraries
 from lorry.engine.renderers.text import TextEncoder
 from lorry.errors import AdapterUnusable
 
 
-class DiffusersRenderer:
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A file that fits; diffusers' own loader reads it again."""
+
+    path: Path
+    file: AdapterFile
+
+
+class DiffusersRenderer(Renderer):
     """The same weights in the field's own classes."""
 
     name = "diffusers"
+    places_beside = False
 
     def __init__(self, threads: int | None = None) -> None:
         """Build the pipeline, in float32.
@@ -42,51 +46,65 @@ class DiffusersRenderer:
         if threads:
             torch.set_num_threads(threads)
         self._base = base_model()
+        self.canvas = Canvas(self._base.size, self._base.size, 1920, 8, square=True, own=False)
         self._encoder = TextEncoder(self._base.vocabulary, threads or 0)
         self._pipeline = _pipeline(self._base.folder)
-        self._loaded: dict[str, LoadedAdapter] = {}
+        self._loaded: dict[str, int] = {}
 
-    def load(self, key: str, path: Path) -> LoadedAdapter:
-        """Load an adapter with diffusers' loader and count what peft injected; see the port."""
+    def read(self, path: Path) -> ReadAdapter:
+        """Hold a file against the base; see the port."""
         # Checked by us first: diffusers widens the base itself for an A that is too wide (its way of loading
         # FLUX's control adapters), and the base stays changed.
-        pairs = find_pairs(read_tensors(path)[0], self._base, path)
+        file = read_adapter(path, self._base)
+        return ReadAdapter(len(file.layers), file.rank, file.size, _Checked(path, file))
+
+    def place(self, key: str, adapter: ReadAdapter) -> int:
+        """Load an adapter with diffusers' loader, and count what peft injected; see the port."""
+        checked: _Checked = adapter.content
+        path = checked.path
         self.unload(key)
-        if not pairs:
-            self._loaded[key] = LoadedAdapter(key, 0, 0)
-            return self._loaded[key]
+        if not checked.file.layers:
+            self._loaded[key] = 0
+            return 0
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # peft remarks on a second adapter, which is what we want
                 self._pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name=_inner(key))
-        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
             self._forget(key)
             message = f"{path.name}: {_first_lines(error)}"
             raise AdapterUnusable(message, evidence={"file": path.name}) from error
-        self._loaded[key] = LoadedAdapter(key, *self._injected(key))
-        return self._loaded[key]
+        self._loaded[key], rank = self._injected(key)
+        if (self._loaded[key], rank) != (adapter.modules, adapter.rank):
+            found = f"{self._loaded[key]} layers of rank {rank}"
+            self.unload(key)
+            message = f"{path.name} was injected into {found}, not {adapter.modules} of rank {adapter.rank}."
+            raise AdapterUnusable(message, evidence={"file": path.name})
+        return 2 * adapter.size  # float32 of what is mostly saved in halves
 
     def unload(self, key: str) -> None:
         """Forget an adapter and free its memory; an unknown key is no error."""
         if self._loaded.pop(key, None) is not None:
             self._forget(key)
 
-    def render(self, requests: Sequence[RenderRequest], abandoned: Abandoned = never) -> list[Picture]:
-        """Draw the requests one after another; see the port."""
-        for request in requests:
-            for use in request.adapters:
-                if use.key not in self._loaded:
-                    raise not_loaded(use.key)
-        pictures = []
-        for request in requests:
-            if abandoned():
-                raise DrawingAbandoned
-            pictures.append(self._draw(request))
-        return pictures
+    def shape(self, request: RenderRequest) -> Hashable:  # noqa: ARG002 - all are alike
+        """Say that everything can be drawn in one go, one after another; see the port."""
+        return ()
+
+    def fits(self, requests: Sequence[RenderRequest]) -> bool:
+        """Take one at a time, so that nobody waits for more; see the port."""
+        return len(requests) <= 1
+
+    def draw(self, feed: Feed) -> None:
+        """Draw one picture after another; see the port."""
+        one_by_one(feed, self._draw)
 
     def _draw(self, request: RenderRequest) -> Picture:
         import torch
 
+        for use in request.adapters:
+            if use.key not in self._loaded:
+                raise not_loaded(use.key)
         self._activate(request)
         tokens, pooled = self._encoder.encode(request.prompt)
         embeddings: dict[str, Any] = {"prompt_embeds": tokens, "pooled_prompt_embeds": pooled}
@@ -107,12 +125,12 @@ class DiffusersRenderer:
         return np.round(np.asarray(pictures[0]) * 255).astype(np.uint8)
 
     def _activate(self, request: RenderRequest) -> None:
-        used = [use for use in request.adapters if self._loaded[use.key].modules]
+        used = [use for use in request.adapters if self._loaded[use.key]]
         if used:
             self._pipeline.enable_lora()
             names = [_inner(use.key) for use in used]
             self._pipeline.set_adapters(names, adapter_weights=[use.scale for use in used])
-        elif any(adapter.modules for adapter in self._loaded.values()):
+        elif any(self._loaded.values()):
             self._pipeline.disable_lora()
 
     def _injected(self, key: str) -> tuple[int, int]:

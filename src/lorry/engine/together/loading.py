@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lorry.engine.drawing.port import ImageServing, Needed
 from lorry.engine.language_serving import BASE, LanguageServing, Weights
-from lorry.engine.serving import Needed, Serving
 from lorry.engine.together.bases import Base, Catalog, ServingConfig
 from lorry.engine.together.records import DeploymentRecord, RevisionRecord, Shelves
 from lorry.engine.together.revisions import Revisions
@@ -35,7 +35,7 @@ class Loading:
         catalog: Catalog,
         shelves: Shelves,
         revisions: Revisions,
-        serving: Serving,
+        serving: ImageServing,
         language: LanguageServing,
     ) -> None:
         self._catalog = catalog

@@ -1,19 +1,17 @@
 """Which pictures are drawn together: alike in shape, whoever asked, and everybody in turn. Pure.
 
 A batch mixes adapters freely, so requests for different models share it. Within a model the oldest comes
-first; models take turns, so that a hundred requests for one do not hold up the one for another.
+first; models take turns, so that a hundred requests for one do not hold up the one for another. Nobody is
+overtaken by what happens to fit better: whoever's turn it is, is begun next or as soon as there is room.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lorry.engine.renderers.port import RenderRequest
-
-#: Pictures in one batch: on two cores, more of them take as long again (docs/reference/engine.md).
-LARGEST_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +29,54 @@ class Waiting:
     shape: Hashable
 
 
-def shape_of(request: RenderRequest) -> tuple[int, bool]:
-    """Give what pictures of one batch have in common: their steps, and whether they are guided."""
-    return request.steps, request.guidance > 1
-
-
 def whose(request: RenderRequest) -> str:
     """Name the model that a picture is of: its adapters, or the base."""
     return "+".join(use.key for use in request.adapters)
 
 
-def choose(
-    waiting: Iterable[Waiting], served: Mapping[str, int], most: int = LARGEST_BATCH
-) -> Sequence[Waiting]:
-    """Choose the pictures that are drawn next.
+def in_turn(waiting: Iterable[Waiting], served: Mapping[str, int]) -> list[Waiting]:
+    """Put what waits into the order in which it is drawn.
 
     Args:
         waiting: Those that wait, the oldest first.
         served: When each model was served last, by a number that grows; one that is missing never was.
-        most: How many at the most.
 
     Returns:
-        The oldest picture of the model that has waited longest for a turn, and those of the same shape, one
-        of each model in turn; none when nothing waits.
+        The oldest of the model that has waited longest for a turn, one of each other model, then the next
+        of each.
     """
     lines: dict[str, deque[Waiting]] = {}
     for each in waiting:
         lines.setdefault(each.whose, deque()).append(each)
     order = sorted(lines, key=lambda name: served.get(name, -1))  # stable: among equals, who came first
-    if not order:
-        return ()
-    shape = lines[order[0]][0].shape
-    alike = [deque(each for each in lines[name] if each.shape == shape) for name in order]
+    return list(_turns([lines[name] for name in order]))
+
+
+def fill(
+    order: Sequence[Waiting], fits: Callable[[Sequence[Waiting]], bool], beside: Sequence[Hashable] = ()
+) -> list[Waiting]:
+    """Choose what is begun now.
+
+    Args:
+        order: What could be, in turn.
+        fits: Says whether these can be begun together, beside what is being drawn.
+        beside: The shapes of what is being drawn, which are all alike.
+
+    Returns:
+        The first, and those of its shape, until one does not fit; nothing where the first can't join what is
+        being drawn, so that this ends and its turn comes.
+    """
     found: list[Waiting] = []
-    for each in _turns(alike):
-        found.append(each)
-        if len(found) == most:
+    shape = next(iter(beside), order[0].shape if order else None)
+    for each in order:
+        if each.shape != shape:
+            if not found and beside:
+                break
+            continue
+        # What is alone in the whole batch is begun in any case: it would never fit otherwise.
+        if (found or beside) and not fits([*found, each]):
             break
+        found.append(each)
     return found
 
 

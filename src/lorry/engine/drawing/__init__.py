@@ -1,0 +1,1 @@
+"""From requests for pictures to the renderer: whose turn it is, where adapters are, and the figures."""
