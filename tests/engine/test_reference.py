@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lorry.engine.inference.images import LARGEST_SIZE, NATIVE_SIZE, ImageRequest
+from lorry.engine.inference.images import ImageRequest
 from lorry.engine.inference.loras import MOST_LORAS
 from lorry.engine.inference.pictures import KEPT_PICTURES
+from lorry.engine.renderers.flat import FlatRenderer
 from tools.engine_coverage import anonymous, engine_routes, operations, reason
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "engine.md"
@@ -30,6 +31,7 @@ def test_the_fields_of_a_picture_are_in_the_reference() -> None:
     text = PAGE.read_text()
     rows = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", text, re.MULTILINE))))
     assert set(ImageRequest.model_fields) - {"model", "user"} <= rows
-    assert f"{NATIVE_SIZE} to {LARGEST_SIZE}" in text
+    canvas = FlatRenderer.canvas
+    assert f"{canvas.smallest} to {canvas.largest}" in text
     assert f"at most {MOST_LORAS} of" in text
     assert f"{KEPT_PICTURES:,} that were answered" in text

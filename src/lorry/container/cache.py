@@ -65,6 +65,29 @@ class Cache:
         self._make_room(target)
         return target
 
+    def link(self, digest: str, file: Path) -> Path:
+        """Take a file in that never changes, without a second copy where the disk can do that.
+
+        Args:
+            digest: Its SHA-256, lower-case hex.
+            file: Where it lies now.
+
+        Raises:
+            DiskFull: There is no room for it.
+        """
+        if present := self.find(digest):
+            return present
+        target = self._path(digest)
+        try:
+            os.link(file, target)
+        except FileExistsError:
+            return target
+        except OSError:  # another disk, or one without links
+            return self.keep(digest, file)
+        os.utime(target)
+        self._make_room(target)
+        return target
+
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.safetensors"
 

@@ -16,6 +16,7 @@ from lorry.engine.control.routes import Control
 from lorry.engine.drawing.port import ImageServing
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
+from lorry.engine.inference import figures
 from lorry.engine.inference import models as inference_models
 from lorry.engine.inference.chat import Chat
 from lorry.engine.inference.completions import Completions
@@ -64,6 +65,7 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
         its.works, its.shelves, its.models, its.endpoints, its.deployments, its.lifecycle, its.capacity
     ).router(),
     lambda its: its.album.router(),
+    lambda its: figures.router(its.works.config, its.serving),
     containers.router,
     lambda its: Control(its.works, its.shelves, its.faults, its.deployments).router(),
 )

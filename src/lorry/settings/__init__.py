@@ -40,6 +40,9 @@ TOGETHER_URL = "https://api.together.ai"
 
 RENDERERS = ("onnx", "diffusers")
 
+#: MiB for adapters in each tier: some 180 of rank 16 for the small base, 700, and some 100 for FLUX.1.
+ADAPTER_ROOMS = {"adapters_device": 512.0, "adapters_host": 1024.0, "adapters_disk": 20_480.0}
+
 #: Least minutes of a lease: a request may take ten, and is written down when it has ended.
 LEAST_LEASE_MINUTES = 10
 
@@ -58,6 +61,10 @@ class Settings:
             it takes; never shown or logged.
         renderer: What the engine draws with: `onnx` or `diffusers`.
         threads: Threads of the renderer; `None` leaves it to the runtime.
+        adapters_device: Memory of adapters that are ready to be drawn with, on the accelerator where there is
+            one, MiB; the least recently used make room.
+        adapters_host: Memory of adapters as they were read from disk, MiB; deployed ones stay longest.
+        adapters_disk: Space on disk for adapters that requests name by a repository, MiB.
         hub_url: Address of the Hub that an `owner/name` is looked for at.
         hub_token: Token for that Hub, sent to it and to nobody else; never shown or logged.
         together_url: Address of Together's API, without `/v1`.
@@ -99,6 +106,9 @@ class Settings:
     engine_key: str | None = field(default=None, repr=False)
     renderer: str = "onnx"
     threads: int | None = None
+    adapters_device: float = 512.0
+    adapters_host: float = 1024.0
+    adapters_disk: float = 20_480.0
     hub_url: str = HUB_URL
     hub_token: str | None = field(default=None, repr=False)
     together_url: str = TOGETHER_URL
@@ -265,6 +275,10 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "together_at_once": above_zero(take("together_at_once", 16), int, problems),
         "together_per_second": above_zero(take("together_per_second", 10.0), float, problems),
         "database_url": database(take("database_url"), problems),
+        **{
+            name: above_zero(take(name, otherwise), float, problems)
+            for name, otherwise in ADAPTER_ROOMS.items()
+        },
         **_gateway(take, problems),
         **_keeper(take, problems),
         **truths,

@@ -34,6 +34,7 @@ def serve_engine(
         announce: Called with the address once it answers.
     """
     from lorry.engine.config import EngineConfig
+    from lorry.engine.drawing.room import Room
     from lorry.engine.pace import Pace
     from lorry.engine.server import serve
 
@@ -46,5 +47,10 @@ def serve_engine(
         pace=Pace.parse(pace),
         hardware=hardware,
         v1=v1,
+        room=Room(
+            device=int(chosen.adapters_device * 2**20),
+            host=int(chosen.adapters_host * 2**20),
+            disk=int(chosen.adapters_disk * 2**20),
+        ),
     )
     serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)

@@ -20,15 +20,14 @@ from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album, encode
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import refuse_words
-from lorry.engine.renderers.port import DEFAULT_GUIDANCE, DEFAULT_STEPS, Picture, RenderRequest
+from lorry.engine.renderers.port import Canvas, Picture, RenderRequest
 from lorry.engine.together.identity import key_check
 from lorry.engine.together.records import RequestRecord, Shelves
 from lorry.engine.works import Works
 from lorry.errors import AdapterUnusable, EngineBusy, LorryError
 
-#: What the base draws, and the largest that is delivered (Together API dossier 3.1: up to 1920).
-NATIVE_SIZE = 64
-LARGEST_SIZE = 1920
+#: Sides in px.
+Size = tuple[int, int]
 
 _LARGEST_SEED = 2**63 - 1
 
@@ -82,7 +81,7 @@ class Images:
 
     async def generate(self, body: ImageRequest, request: Request) -> dict[str, Any]:
         """Draw pictures and answer with them or with their addresses."""
-        size = square(body.width, body.height)
+        size = await run_in_threadpool(self._size, body)
         sticky = body.user or body.prompt
         target = await run_in_threadpool(self._targets.find, body.model, sticky)
         refuse_words(target, body.model)
@@ -93,8 +92,14 @@ class Images:
         self._mirrors.send(target, sticky, again)
         return await self._generated(target, body, size, request)
 
+    def _size(self, body: ImageRequest) -> Size:
+        try:
+            return size_of(self._serving.canvas, body.width, body.height)
+        except LorryError as error:
+            raise _unavailable(error) from error
+
     async def _generated(
-        self, target: Target, body: ImageRequest, size: int, request: Request, *, shadow: bool = False
+        self, target: Target, body: ImageRequest, size: Size, request: Request, *, shadow: bool = False
     ) -> dict[str, Any]:
         begun = time.perf_counter()
         status = 500
@@ -102,7 +107,7 @@ class Images:
             chosen = await run_in_threadpool(
                 self._loras.choose, target, body.image_loras or [], request.url.netloc
             )
-            orders = _orders(body, chosen)
+            orders = _orders(body, chosen, size, self._serving.canvas)
             drawing = self._drawn(orders, chosen)
             pictures = await (drawing if shadow else while_connected(request, drawing))
             answer = await run_in_threadpool(self._answer, body, orders, pictures, size, request)
@@ -124,14 +129,14 @@ class Images:
         except AdapterUnusable as error:
             raise invalid(error.message, "image_loras") from error
         except LorryError as error:
-            raise Refusal(Rpc.UNAVAILABLE, error.message, reason=error.code) from error
+            raise _unavailable(error) from error
 
     def _answer(
         self,
         body: ImageRequest,
         orders: list[RenderRequest],
         pictures: list[Picture],
-        size: int,
+        size: Size,
         request: Request,
     ) -> dict[str, Any]:
         form = body.output_format or "jpeg"
@@ -162,36 +167,46 @@ class Images:
         )
 
 
-def square(width: int | None, height: int | None) -> int:
-    """Give the edge of the pictures that are asked for.
+def _unavailable(error: LorryError) -> Refusal:
+    return Refusal(Rpc.UNAVAILABLE, error.message, reason=error.code)
+
+
+def size_of(canvas: Canvas, width: int | None, height: int | None) -> Size:
+    """Give the sides of the pictures that are asked for.
+
+    Args:
+        canvas: What the base draws.
+        width: In px; as the other side when `None`.
+        height: In px.
 
     Raises:
-        Refusal: They are not square, or of a size that is not delivered.
+        Refusal: The base draws no such pictures; every reason at once.
     """
-    wide = width if width is not None else height
-    high = height if height is not None else width
-    if wide is None or high is None:
-        return NATIVE_SIZE
-    if wide != high:
-        raise invalid(f"The pictures are square here; {wide}x{high} was asked for.", "width")
-    if not NATIVE_SIZE <= wide <= LARGEST_SIZE or wide % 8:
-        raise invalid(
-            f"The size can be {NATIVE_SIZE} to {LARGEST_SIZE} in multiples of 8; {wide} was asked for.",
-            "width",
-        )
-    return wide
+    wide = width if width is not None else height if height is not None else canvas.native
+    high = height if height is not None else wide
+    asked = f"{wide}x{high} was asked for"
+    problems = [f"The pictures are square here; {asked}."] if canvas.square and wide != high else []
+    allowed = range(canvas.smallest, canvas.largest + 1, canvas.multiple)
+    if not {wide, high} <= set(allowed):
+        said = f"{canvas.smallest} to {canvas.largest} in multiples of {canvas.multiple}"
+        problems.append(f"The size can be {said}; {f'{wide} was asked for' if wide == high else asked}.")
+    if problems:
+        raise invalid(" ".join(problems), "width")
+    return wide, high
 
 
-def _orders(body: ImageRequest, chosen: Chosen) -> list[RenderRequest]:
+def _orders(body: ImageRequest, chosen: Chosen, size: Size, canvas: Canvas) -> list[RenderRequest]:
     first = body.seed if body.seed is not None else secrets.randbelow(2**31)
     return [
         RenderRequest(
             prompt=body.prompt,
             seed=first + number,
-            steps=body.steps or DEFAULT_STEPS,
-            guidance=DEFAULT_GUIDANCE if body.guidance_scale is None else body.guidance_scale,
+            steps=body.steps or canvas.steps,
+            guidance=canvas.guidance if body.guidance_scale is None else body.guidance_scale,
             negative_prompt=body.negative_prompt or "",
             adapters=chosen.uses,
+            width=size[0] if canvas.own else None,
+            height=size[1] if canvas.own else None,
         )
         for number in range(body.n or 1)
     ]

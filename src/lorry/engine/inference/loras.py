@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field
 
+from lorry.container.cache import Cache
 from lorry.engine.api_errors import invalid
 from lorry.engine.drawing.port import Needed
 from lorry.engine.inference.targets import Target
@@ -108,17 +107,10 @@ class Loras:
 
     def _linked(self, file: RepoFile) -> Needed:
         # Loaders go by the suffix, which a stored content has not.
-        target = self._works.config.folder / "loras" / f"{file.sha256}.safetensors"
-        source = self._works.blobs.path(file.sha256)
-        with storage_faults(str(target.parent)):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(source, target)
-            except FileExistsError:
-                pass
-            except OSError:
-                shutil.copyfile(source, target)
-        return Needed(file.sha256, target)
+        folder = self._works.config.folder / "loras"
+        with storage_faults(str(folder)):
+            cache = Cache(folder, self._works.config.room.disk)
+            return Needed(file.sha256, cache.link(file.sha256, self._works.blobs.path(file.sha256)))
 
 
 def _parse(path: str, host: str) -> tuple[str, str, str] | None:

@@ -26,19 +26,19 @@ _JPEG_QUALITY = 92
 _TYPES = {"png": ("PNG", "image/png"), "jpeg": ("JPEG", "image/jpeg")}
 
 
-def encode(picture: Picture, size: int, form: str) -> bytes:
+def encode(picture: Picture, size: tuple[int, int], form: str) -> bytes:
     """Enlarge a picture and write it as a file.
 
     Args:
         picture: uint8 [height, width, 3], RGB.
-        size: Edge of the result in pixels.
+        size: Width and height of the result in pixels.
         form: `png` or `jpeg`.
     """
     from PIL import Image
 
     image = Image.fromarray(picture, "RGB")
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.LANCZOS)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, format=_TYPES[form][0], quality=_JPEG_QUALITY)
     return out.getvalue()

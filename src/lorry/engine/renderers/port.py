@@ -98,6 +98,8 @@ class Canvas:
         multiple: sides are multiples of this.
         square: whether both sides have to be alike.
         own: whether it draws at the size that is asked for; else at `native`, and that is enlarged.
+        steps: denoising steps when nothing is said.
+        guidance: its strength when nothing is said.
     """
 
     native: int
@@ -106,6 +108,8 @@ class Canvas:
     multiple: int
     square: bool
     own: bool
+    steps: int = DEFAULT_STEPS
+    guidance: float = DEFAULT_GUIDANCE
 
 
 #: Says whether nobody wants what is being drawn any more.
