@@ -21,6 +21,8 @@ import pytest
 from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, read_note, remove_note, running, write_note
+from lorry.engine.drawing.serving import Serving
+from lorry.engine.renderers.flat import FlatRenderer
 from lorry.engine.server import serve
 from lorry.engine.testing import running_engine
 from lorry.engine.together.records import UploadRecord
@@ -32,9 +34,12 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from lorry.engine.config import EngineConfig
+from lorry.engine.drawing.serving import Serving
+from lorry.engine.renderers.flat import FlatRenderer
 from lorry.engine.server import serve
 serve(
-    EngineConfig(Path(sys.argv[1])), port=0, announce=lambda url: print(url, flush=True),
+    EngineConfig(Path(sys.argv[1])), Serving(FlatRenderer), port=0,
+    announce=lambda url: print(url, flush=True),
     stop_with_stdin="stdin" in sys.argv,
 )
 print("ended", flush=True)
@@ -101,7 +106,7 @@ def test_a_home_has_one_engine(home: Path) -> None:
     """A second engine on the same home is HomeBusy, and says where the first one is."""
     with engine(home) as (_, url):
         with pytest.raises(HomeBusy) as caught:
-            serve(EngineConfig(home), port=0)
+            serve(EngineConfig(home), Serving(FlatRenderer), port=0)
         assert caught.value.evidence["url"] == url
         assert running(home) == url
 
@@ -111,7 +116,7 @@ def test_a_taken_port_is_told_with_its_number(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(PortTaken) as caught:
-            serve(EngineConfig(home), port=port)
+            serve(EngineConfig(home), Serving(FlatRenderer), port=port)
     assert str(port) in caught.value.message
     assert caught.value.evidence["port"] == port
     assert not home.exists()
@@ -121,7 +126,7 @@ def test_a_taken_port_is_told_with_its_number(home: Path) -> None:
 def test_an_open_door_needs_a_key(home: Path, host: str) -> None:
     """An engine that takes any key listens at loopback only."""
     with pytest.raises(OptionInvalid) as caught:
-        serve(EngineConfig(home), host=host, port=0)
+        serve(EngineConfig(home), Serving(FlatRenderer), host=host, port=0)
     assert "LORRY_ENGINE_KEY" in caught.value.fix
     assert not home.exists()
 

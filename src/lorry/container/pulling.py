@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import httpx
 
+from lorry.container.claimed import Job
 from lorry.container.desk import Desk
-from lorry.container.remote import Job
 
 _log = logging.getLogger(__name__)
 

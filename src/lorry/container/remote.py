@@ -5,30 +5,20 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from lorry.container.claimed import CLAIM, Job
 from lorry.errors import PlatformFault
 
 _log = logging.getLogger(__name__)
 
 #: Seconds for which the platform holds a request for a job open when there is none.
 WAIT = 5
-#: Seconds after which a job that nobody reported on goes back into the queue.
-CLAIM = 90
 _PATIENCE = httpx.Timeout(60, connect=10)
 _TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job that was claimed: its id and its payload."""
-
-    id: str
-    payload: Mapping[str, Any]
 
 
 class JobQueue:

@@ -17,10 +17,8 @@ from lorry.engine.clock import stamp
 from lorry.engine.config import EngineConfig
 from lorry.engine.discovery import Note, remove_note, running, write_note
 from lorry.engine.doorkeeper import LoopbackNamesOnly
-from lorry.engine.drawing.serving import Serving
+from lorry.engine.drawing.port import ImageServing
 from lorry.engine.language.port import LanguageModel
-from lorry.engine.renderers import require_renderer
-from lorry.engine.renderers.port import Renderer
 from lorry.engine.storage_faults import storage_faults
 from lorry.engine.works import open_works
 from lorry.errors import HomeBusy, OptionInvalid
@@ -33,6 +31,7 @@ _GRACE_SECONDS = 5
 
 def serve(
     config: EngineConfig,
+    drawing: ImageServing,
     host: str = "127.0.0.1",
     port: int = 8765,
     *,
@@ -43,6 +42,7 @@ def serve(
 
     Args:
         config: What it is told.
+        drawing: What it draws with; closed with it.
         host: Address to listen at; another than loopback needs `config.api_key`.
         port: Port to listen at; 0 takes any free one.
         announce: Called with its URL once it answers.
@@ -51,18 +51,16 @@ def serve(
     Raises:
         PortTaken: Something else listens there.
         HomeBusy: An engine runs on the same home already.
-        OptionInvalid: It would be open to others without a key, or there is no such renderer.
-        ExtraMissing: Its renderer needs an extra that is not installed.
+        OptionInvalid: It would be open to others without a key.
         DiskFull: No space is left.
         NotWritable: The home can't be written.
     """
     _refuse_open_door(config, host)
-    require_renderer(config.renderer)
     with _bound(host, port) as listener, _locked(config.home):
         url = url_of(host, listener)
         engine = build(
             open_works(config),
-            Serving(lambda: _open_renderer(config), config.room),
+            drawing,
             check_weights,
             lambda folder: _open_language(config, folder),
         )
@@ -123,12 +121,6 @@ def check_weights(source: Path, base: str) -> WeightsReport:
     from lorry.weights import check
 
     return check(source, base=base, clock=None)  # the upload has ended, however fresh the file is
-
-
-def _open_renderer(config: EngineConfig) -> Renderer:
-    from lorry.engine.renderers import open_renderer
-
-    return open_renderer(config.renderer, config.threads)
 
 
 def _open_language(config: EngineConfig, folder: Path | None) -> LanguageModel:

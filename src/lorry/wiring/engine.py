@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lorry.settings import Settings
+
+if TYPE_CHECKING:
+    from lorry.engine.config import EngineConfig
+    from lorry.engine.drawing.port import ImageServing
 
 
 def serve_engine(
@@ -32,11 +37,15 @@ def serve_engine(
         v1: Whether endpoints of the API's first version can be made.
         stop_with_stdin: End when standard input closes.
         announce: Called with the address once it answers.
+
+    Raises:
+        OptionInvalid: There is no such renderer.
+        ExtraMissing: It needs an extra that is not installed.
+        LorryError: The engine can't begin; see `lorry.engine.server.serve`.
     """
     from lorry.engine.config import EngineConfig
     from lorry.engine.drawing.room import Room
     from lorry.engine.pace import Pace
-    from lorry.engine.server import serve
 
     chosen = replace(settings, renderer=renderer) if renderer else settings
     config = EngineConfig(
@@ -53,4 +62,23 @@ def serve_engine(
             disk=int(chosen.adapters_disk * 2**20),
         ),
     )
-    serve(config, host, port, announce=announce, stop_with_stdin=stop_with_stdin)
+    drawing = _drawing(config)
+    try:
+        # Only now: while this is imported, the renderer is being opened.
+        from lorry.engine.server import serve
+
+        serve(config, drawing, host, port, announce=announce, stop_with_stdin=stop_with_stdin)
+    finally:
+        drawing.close()
+
+
+def _drawing(config: EngineConfig) -> ImageServing:
+    """Give what the engine draws with; the embedded renderer begins to open at once."""
+    from lorry.engine.drawing.serving import Serving
+    from lorry.engine.renderers import open_renderer, require_renderer
+
+    require_renderer(config.renderer)
+    serving = Serving(lambda: open_renderer(config.renderer, config.threads), config.room)
+    if config.renderer == "onnx":  # torch would hold up the server's own beginning
+        serving.warm_up()
+    return serving

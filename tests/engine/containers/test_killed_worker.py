@@ -13,7 +13,7 @@ import httpx
 import pytest
 from together import Together
 
-from lorry.container.remote import CLAIM
+from lorry.container.claimed import CLAIM
 from lorry.engine.testing import RunningEngine
 from tests.engine.containers.conftest import BASE
 

@@ -18,10 +18,9 @@ from starlette.concurrency import run_in_threadpool
 
 from lorry.container.bench import Drawing
 from lorry.container.cache import Cache
+from lorry.container.claimed import CLAIM, Job
 from lorry.container.desk import Desk
 from lorry.container.loras import Loras, Places
-from lorry.container.pulling import pull
-from lorry.container.remote import CLAIM, Job
 from lorry.container.web import application
 from lorry.container.worker import Worker
 from lorry.engine.api_errors import Refusal
@@ -159,6 +158,9 @@ class Crew:
         )
 
     def _begin(self, posting: Posting, hand: _Hand) -> None:
+        # Not before there is a container: its HTTP client takes a tenth of the engine's time to begin.
+        from lorry.container.pulling import pull
+
         queue = _OwnQueue(self._jobs, self._bell, posting, self._log)
         hand.pulling = asyncio.ensure_future(pull(hand.desk, queue))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,12 @@ class OnnxRenderer(Renderer):
         """
         self._base = base_model(folder)
         self.canvas = Canvas(self._base.size, self._base.size, 1920, 8, square=True, own=False)
-        self._encoder = TextEncoder(self._base.vocabulary, threads or 0)
-        self._transformer = _session(folder, "transformer", threads or 0)
-        self._vae = _session(folder, "vae", threads or 0)
+        load_onnxruntime()
+        with ThreadPoolExecutor(1) as beside:  # opening takes half a second, most of it outside of Python
+            encoder = beside.submit(TextEncoder, self._base.vocabulary, threads or 0)
+            self._transformer = _session(folder, "transformer", threads or 0)
+            self._vae = _session(folder, "vae", threads or 0)
+            self._encoder = encoder.result()
         self._adapters: dict[str, PackedAdapter] = {}
         self._ranks: dict[str, int] = {}
         self._rows = Rows(self._base)
