@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lorry.errors import DiskFull
@@ -51,16 +52,31 @@ class Cache:
         """
         if present := self.find(digest):
             return present
+        return self._put(digest, lambda name: shutil.copyfile(file, name))
+
+    def write(self, digest: str, content: bytes) -> Path:
+        """Write a file.
+
+        Args:
+            digest: Its key, signs of a file name.
+            content: What it holds.
+
+        Raises:
+            DiskFull: There is no room for it.
+        """
+        return self._put(digest, lambda name: Path(name).write_bytes(content))
+
+    def _put(self, digest: str, write: Callable[[str], object]) -> Path:
         target = self._path(digest)
         handle, name = tempfile.mkstemp(dir=self._folder)
         os.close(handle)
         try:
-            shutil.copyfile(file, name)
+            write(name)
             Path(name).replace(target)  # whole or not at all, also when the container is killed
         except OSError as error:
             Path(name).unlink(missing_ok=True)
             evidence = {"folder": str(self._folder)}
-            message = f"No room to keep {file.name} in {self._folder}: {error.strerror}."
+            message = f"No room to keep {target.name} in {self._folder}: {error.strerror}."
             raise DiskFull(message, evidence=evidence) from error
         self._make_room(target)
         return target

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lorry.errors import ExtraMissing, OptionInvalid
 from lorry.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def serve_engine(
     pace: str,
     hardware: str,
     v1: bool,
+    replicas: str | None,
     stop_with_stdin: bool,
     announce: Callable[[str], None],
 ) -> None:
@@ -35,6 +38,7 @@ def serve_engine(
         pace: How fast states advance (`at-once`, `looks:N`, `seconds:T`).
         hardware: The set of hardware that its catalog offers (`local`, `together`).
         v1: Whether endpoints of the API's first version can be made.
+        replicas: How many replicas draw on Ray (`2`, `1-8`); this process draws when `None`.
         stop_with_stdin: End when standard input closes.
         announce: Called with the address once it answers.
 
@@ -62,7 +66,7 @@ def serve_engine(
             disk=int(chosen.adapters_disk * 2**20),
         ),
     )
-    drawing = _drawing(config)
+    drawing = _drawing(config) if replicas is None else _on_ray(config, replicas)
     try:
         # Only now: while this is imported, the renderer is being opened.
         from lorry.engine.server import serve
@@ -82,3 +86,41 @@ def _drawing(config: EngineConfig) -> ImageServing:
     if config.renderer == "onnx":  # torch would hold up the server's own beginning
         serving.warm_up()
     return serving
+
+
+def _on_ray(config: EngineConfig, replicas: str) -> ImageServing:
+    """Give replicas on Ray Serve."""
+    from importlib.util import find_spec
+
+    from lorry.engine.renderers import open_renderer, require_renderer
+
+    least, most = _range(replicas)
+    require_renderer(config.renderer)
+    if find_spec("ray") is None:
+        raise ExtraMissing(
+            "Replicas run on Ray, which this installation lacks.",
+            fix="Run `pip install 'lorry[ray]'`, or leave `--ray` out.",
+            evidence={"missing": ["ray"]},
+        )
+    from lorry.engine.ray import Fleet, RayServing
+
+    renderer, threads = config.renderer, config.threads
+    return RayServing(
+        str(config.home),
+        lambda: open_renderer(renderer, threads),
+        Fleet(least, most, threads),
+        config.room,
+    )
+
+
+def _range(text: str) -> tuple[int, int]:
+    """Read a number of replicas, or a range of them."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})(?:-([1-9][0-9]{0,3}))?", text.strip())
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if least > most:
+        raise OptionInvalid(
+            f"{text!r} is no number of replicas.",
+            fix="Write a number such as `--replicas 2`, or a range such as `--replicas 1-8`.",
+            evidence={"replicas": text},
+        )
+    return least, most

@@ -18,6 +18,8 @@ def engine(
     pace: str = "at-once",
     hardware: str = "local",
     v1: Annotated[bool, Parameter(negative="")] = False,
+    ray: Annotated[bool, Parameter(negative="")] = False,
+    replicas: str = "1",
     stop_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
     common: Common = Common(),  # noqa: B008 - frozen
 ) -> None:
@@ -34,6 +36,9 @@ def engine(
         hardware: What the catalog offers: local, or together to rehearse Together's hardware and its prices
             (nothing is billed, and this machine does the work).
         v1: Let endpoints of the API's first version be made, which Together refuses.
+        ray: Draw on replicas that Ray Serve runs (needs the extra `ray`): on this machine, or on the cluster
+            that RAY_ADDRESS names. Everything else stays here, and so does the address.
+        replicas: How many: a number, or 1-8 for as many between as what is asked needs.
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
     """
     from lorry.wiring.engine import serve_engine
@@ -52,6 +57,7 @@ def engine(
         pace=pace,
         hardware=hardware,
         v1=v1,
+        replicas=replicas if ray else None,
         stop_with_stdin=stop_with_stdin,
         announce=announce,
     )
