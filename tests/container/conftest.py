@@ -20,6 +20,7 @@ from lorry.container.loras import Loras, Places
 from lorry.container.web import application
 from lorry.container.worker import Store, Worker
 from lorry.engine.renderers import open_renderer
+from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.bench import RendererBench
 from lorry.engine.renderers.port import Renderer
 from lorry.weights.origins.access import Access
@@ -53,7 +54,7 @@ def make_worker(renderer: Renderer, tmp_path: Path) -> MakeWorker:
         def open_loras(base: str) -> Loras:
             return Loras(base, places or Places(adapters=EXAMPLES), cache, access or Access())
 
-        return Worker(lambda: bench or RendererBench(renderer), open_loras, store)
+        return Worker(lambda: bench or RendererBench(base_model().id, renderer), open_loras, store)
 
     return make
 

@@ -21,6 +21,7 @@ from lorry.engine.renderers.port import Renderer
 from lorry.engine.server import check_weights
 from lorry.engine.testing import FlatRenderer
 from lorry.engine.works import open_works
+from lorry.settings import OWN_BASE
 from tests.engine.samples import Api, write_adapter
 
 
@@ -45,9 +46,10 @@ def opened(
     renderer: Callable[[], Renderer] = FlatRenderer,
     serving: ImageServing | None = None,
     api_key: str | None = None,
+    base: str = OWN_BASE,
 ) -> Iterator[Api]:
     """Open the engine of a home in this process."""
-    config = EngineConfig(home, pace=pace or Pace.at_once(), api_key=api_key)
+    config = EngineConfig(home, pace=pace or Pace.at_once(), api_key=api_key, base=base)
     engine = build(
         open_works(config, clock), serving or Serving(renderer), check_weights, lambda _: FlatLanguageModel()
     )

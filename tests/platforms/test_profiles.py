@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lorry.engine.renderers.adapter_file import LARGEST_RANK
 from lorry.engine.together.bases import catalog
 from lorry.errors import OptionInvalid
 from lorry.platforms import profiles as room
@@ -127,13 +128,14 @@ def test_only_the_local_route_takes_pictures_as_files() -> None:
 
 
 def test_the_local_route_serves_the_bases_of_the_engine() -> None:
-    """The two bases of the engine, of every rank, in the data types that the renderer reads."""
+    """The two bases of the engine, up to the rank and in the data types that the renderer reads."""
     local = profile("local")
     assert [base.id for base in local.bases] == [base.name for base in catalog().bases]
     assert {base.status for base in local.bases} == {BaseStatus.SUPPORTED}
     assert local.dtypes is not None
     assert local.dtypes.value == ("bf16", "f16", "f32", "f64")
-    assert local.max_rank is None
+    assert local.max_rank is not None
+    assert local.max_rank.value == LARGEST_RANK
 
 
 def test_the_limits_that_others_documented() -> None:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from prometheus_client import CollectorRegistry, Counter, generate_latest
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from starlette.concurrency import run_in_threadpool
 
+from lorry.engine.drawing.figures import ReplicaFigures
 from lorry.engine.drawing.patience import MOST_WAITING
 from lorry.engine.drawing.port import Needed, Watch
 from lorry.engine.drawing.replica import Answer, Replica, Shipped
@@ -88,18 +88,7 @@ class RayServing:
         self._canvas: Canvas | None = None
         self._kept: set[str] = set()
         self._parcels = _Parcels()
-        self._registry = CollectorRegistry()
-        self._drawn = Counter(
-            "lorry_engine_replica_pictures",
-            "Pictures by the replica that drew them.",
-            ["replica"],
-            registry=self._registry,
-        )
-        self._again = Counter(
-            "lorry_engine_requests_again",
-            "Requests that were sent again, since their replica was lost.",
-            registry=self._registry,
-        )
+        self._figures = ReplicaFigures()
 
     def warm_up(self) -> None:
         """Do nothing: replicas open what they draw with as they begin; see the port."""
@@ -145,7 +134,7 @@ class RayServing:
 
     def metrics(self) -> bytes:
         """Give how the pictures were spread, and what one of the replicas measured; see the port."""
-        return generate_latest(self._registry) + bytes(_waited(self._handle.metrics.remote()))
+        return self._figures.text() + bytes(_waited(self._handle.metrics.remote()))
 
     async def render(
         self,
@@ -158,7 +147,7 @@ class RayServing:
         answer = await self._asked(
             lambda sent: self._at(needed).draw.remote(list(requests), sent), shipped, needed
         )
-        self._drawn.labels(answer.replica).inc(len(answer.pictures))
+        self._figures.pictures.labels(answer.replica).inc(len(answer.pictures))
         return answer.pictures
 
     async def _loaded(self, needed: Needed) -> Answer:
@@ -180,7 +169,7 @@ class RayServing:
             except BackPressureError as error:
                 raise _busy() from error
             except (RayError, RayServeException):
-                self._again.inc()
+                self._figures.again.inc()
                 await asyncio.sleep(wait)  # until Serve has noticed
                 wait = min(_LAST_CHANCE, 2 * wait)
                 continue

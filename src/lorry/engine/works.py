@@ -80,5 +80,5 @@ def open_works(config: EngineConfig, clock: Clock | None = None) -> Works:
         documents=documents,
         blobs=Blobs(config.folder / "blobs"),
         pictures=Blobs(config.folder / "pictures"),
-        catalog=catalog(config.hardware),
+        catalog=catalog(config.hardware, config.base),
     )

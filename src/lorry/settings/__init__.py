@@ -21,6 +21,7 @@ from lorry.settings.values import (
     bucket,
     chosen_among,
     database,
+    folder_at,
     http_address,
     secret,
     truth,
@@ -39,6 +40,13 @@ HUB_URL = "https://huggingface.co"
 TOGETHER_URL = "https://api.together.ai"
 
 RENDERERS = ("onnx", "diffusers")
+
+#: The base model that comes along.
+OWN_BASE = "lorry/flux-icons-64"
+
+#: How another is opened (`lorry.engine.renderers.pipeline_opening`).
+PRECISIONS = ("auto", "bfloat16", "float16", "float32")
+QUANTISATIONS = ("none", "int8", "int4")
 
 #: MiB for adapters in each tier: some 180 of rank 16 for the small base, 700, and some 100 for FLUX.1.
 ADAPTER_ROOMS = {"adapters_device": 512.0, "adapters_host": 1024.0, "adapters_disk": 20_480.0}
@@ -61,6 +69,15 @@ class Settings:
             it takes; never shown or logged.
         renderer: What the engine draws with: `onnx` or `diffusers`.
         threads: Threads of the renderer; `None` leaves it to the runtime.
+        base: Public id of the base model that the engine draws with; any but its own needs the extra
+            `diffusers`, and comes from `base_folder` or from the Hub.
+        base_folder: Folder of that base, as `save_pretrained` of a pipeline of diffusers writes it.
+        precision: Numbers that its weights are held in: `bfloat16`, `float16`, `float32`, or `auto` (bfloat16
+            on an accelerator, float32 on a processor).
+        quantise: How its denoiser's weights are made smaller (with the extra `quantise`): `int8`, `int4`, or
+            `none`.
+        compile: Whether its repeated blocks are compiled, which the first pictures of each size wait for:
+            `true` or `false`.
         adapters_device: Memory of adapters that are ready to be drawn with, on the accelerator where there is
             one, MiB; the least recently used make room.
         adapters_host: Memory of adapters as they were read from disk, MiB; deployed ones stay longest.
@@ -106,6 +123,11 @@ class Settings:
     engine_key: str | None = field(default=None, repr=False)
     renderer: str = "onnx"
     threads: int | None = None
+    base: str = OWN_BASE
+    base_folder: Path | None = None
+    precision: str = "auto"
+    quantise: str = "none"
+    compile: bool = False
     adapters_device: float = 512.0
     adapters_host: float = 1024.0
     adapters_disk: float = 20_480.0
@@ -259,7 +281,8 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
     token = secret(take("hub_token"), "token", problems)
     key = secret(take("together_key"), "key", problems)
     together = api_root(take("together_url", TOGETHER_URL), problems)
-    truths = {name: truth(take(name, False), problems) for name in ("rehearse", "allow_private_addresses")}
+    unless_told = ("rehearse", "allow_private_addresses", "compile")
+    truths = {name: truth(take(name, False), problems) for name in unless_told}
     truths |= {name: truth(take(name, True), problems) for name in ("keeper", "worker")}
     return {
         "home": take("home")[1],
@@ -267,6 +290,10 @@ def _parse(values: Mapping[str, tuple[str, Any]], problems: list[str]) -> dict[s
         "engine_key": engine_key,
         "renderer": renderer,
         "threads": None if threads[1] is None else above_zero(threads, int, problems),
+        "base": str(take("base", OWN_BASE)[1]),
+        "base_folder": folder_at(take("base_folder"), problems),
+        "precision": chosen_among(take("precision", "auto"), PRECISIONS, problems),
+        "quantise": chosen_among(take("quantise", "none"), QUANTISATIONS, problems),
         "hub_url": http_address(take("hub_url", HUB_URL), problems),
         "hub_token": token,
         "together_url": together,

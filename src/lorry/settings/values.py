@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +27,17 @@ def above_zero(given: tuple[str, Any], kind: type[_Number], problems: list[str])
         return number
     problems.append(f"{label} is {value!r}; it must be a {_NUMBERS[kind]} above 0.")
     return None
+
+
+def folder_at(given: tuple[str, Any], problems: list[str]) -> Path | None:
+    """Accept a folder that is there."""
+    label, value = given
+    if not value:
+        return None
+    path = Path(str(value)).expanduser().absolute()
+    if not path.is_dir():
+        problems.append(f"{label} is {str(value)!r}, and there is no such folder.")
+    return path
 
 
 def secret(given: tuple[str, Any], what: str, problems: list[str]) -> str | None:

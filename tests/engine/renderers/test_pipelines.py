@@ -1,115 +1,167 @@
-"""A pipeline that diffusers saved as a bench: a tiny Stable Diffusion with random weights, made here."""
+"""Pipelines that diffusers saved: tiny ones of every family, with random weights, made here."""
 
 from __future__ import annotations
 
-import json
-import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lorry.container.bench import Drawing, Use
-from lorry.engine.renderers.pipelines import PipelineBench
+from lorry.engine.renderers.pipeline_opening import Base
+from lorry.engine.renderers.pipelines import PipelineRenderer
+from lorry.engine.renderers.port import AdapterUse, Picture, RenderRequest
 from lorry.errors import AdapterUnusable, OptionInvalid
+from tests.engine.renderers.adapters import write
+from tests.engine.renderers.test_onnx import Arriving
+from tests.engine.renderers.tiny_pipelines import FAMILIES, save, save_lora
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import CLIPTokenizer
-
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
+CAT = RenderRequest("a red cat", 1, 2, 3.0, width=32, height=32)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a tiny pipeline."""
-    import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+@dataclass
+class Tiny:
+    """A tiny base: where it lies, opened twice (ours and diffusers' own), and two LoRAs."""
 
-    root = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        text = CLIPTextConfig(
-            hidden_size=16, intermediate_size=32, num_attention_heads=2, num_hidden_layers=1, vocab_size=60,
-            max_position_embeddings=16, projection_dim=16, bos_token_id=52, eos_token_id=53,
-        )  # fmt: skip
-        pipeline = StableDiffusionPipeline(
-            vae=AutoencoderKL(
-                block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
-                up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4,
-                sample_size=16,
-            ),
-            text_encoder=CLIPTextModel(text),
-            tokenizer=_tokenizer(root / "words"),
-            unet=UNet2DConditionModel(
-                block_out_channels=(8, 16), layers_per_block=1, sample_size=8, norm_num_groups=4,
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=16,
-                attention_head_dim=4,
-            ),
-            scheduler=DDIMScheduler(),
-            safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
-        )  # fmt: skip
-        pipeline.save_pretrained(root / "base")
-    return root / "base"
+    family: str
+    folder: Path
+    renderer: PipelineRenderer
+    loras: dict[str, Path]
 
 
-@pytest.fixture(scope="module")
-def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a LoRA for it that does something, as diffusers saves one."""
-    import torch
-    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-    from peft import LoraConfig, get_peft_model_state_dict
-
-    torch.manual_seed(1)
-    unet = UNet2DConditionModel.from_pretrained(base / "unet")
-    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
-    folder = tmp_path_factory.mktemp("lora")
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(unet))
-    return folder / "pytorch_lora_weights.safetensors"
-
-
-def test_a_lora_acts_by_its_scale_and_only_where_it_is_used(base: Path, lora: Path) -> None:
-    """Its layers are counted; with it another picture, at scale 0 and without it the base's own."""
-    bench = PipelineBench("tiny/base", base)
-    assert bench.load("d" * 64, lora) == bench.load("d" * 64, lora) > 0
-
-    def drawn(*uses: Use) -> Any:
-        return bench.draw([Drawing("a cat", 1, 16, 16, steps=2, uses=uses)])[0]
-
-    plain, acting = drawn(), drawn(Use("d" * 64, 4.0))
-    assert plain.shape == (16, 16, 3)
-    assert plain.dtype == np.uint8
-    assert not np.array_equal(plain, acting)
-    assert np.array_equal(plain, drawn())
-    assert np.array_equal(plain, drawn(Use("d" * 64, 0.0)))
-    assert np.array_equal(acting, drawn(Use("d" * 64, 4.0)))
-    bench.close()
-    assert np.array_equal(plain, drawn())
+@pytest.fixture(scope="module", params=FAMILIES)
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Save and open the tiny base of each family."""
+    root = tmp_path_factory.mktemp(request.param)
+    folder = save(request.param, root / "base")
+    official = _official(folder)
+    loras = {
+        name: save_lora(official, root / name, FAMILIES[request.param], seed=seed, rank=rank)
+        for name, seed, rank in (("a", 1, 4), ("b", 2, 2))
+    }
+    renderer = PipelineRenderer(Base(f"tiny/{request.param}", folder))
+    for name, path in loras.items():
+        renderer.load(name, path)
+    return Tiny(request.param, folder, renderer, loras)
 
 
-def test_what_is_not_loaded_is_named(base: Path, tmp_path: Path) -> None:
-    """A LoRA that was never loaded, and a file that is none, are told; the bench draws on."""
-    bench = PipelineBench("tiny/base", base)
-    with pytest.raises(AdapterUnusable, match="not loaded"):
-        bench.draw([Drawing("a cat", 1, 16, 16, steps=1, uses=(Use("e" * 64),))])
+def _official(folder: Path) -> Any:
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _gap(one: Picture, other: Picture) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def _using(*uses: tuple[str, float], **more: Any) -> RenderRequest:
+    return replace(CAT, adapters=tuple(AdapterUse(*use) for use in uses), **more)
+
+
+def test_a_batch_of_different_loras_is_as_each_alone(tiny: Tiny) -> None:
+    """None, one, the other, both at scales, each with its seed and prompt, guided: as one by one."""
+    requests = [
+        _using(),
+        _using(("a", 1.0), seed=2),
+        _using(("b", 1.0), prompt="a dog", seed=3),
+        _using(("a", 0.5), ("b", -1.0), seed=4),
+        _using(("a", 0.0)),
+    ]
+    requests = [replace(each, negative_prompt="red") for each in requests]
+    together = tiny.renderer.render(requests)
+    alone = [tiny.renderer.render([request])[0] for request in requests]
+    assert [_gap(*pair) for pair in zip(together, alone, strict=True)] == pytest.approx([0] * 5, abs=1)
+    plain = [tiny.renderer.render([replace(request, adapters=())])[0] for request in requests]
+    assert [_gap(*pair) > 1 for pair in zip(together, plain, strict=True)] == [False, True, True, True, False]
+
+
+def test_a_lora_acts_as_in_diffusers_own_loader(tiny: Tiny) -> None:
+    """The same file through `load_lora_weights` and `set_adapters` gives the same picture, at every scale."""
+    official = _official(tiny.folder)
+    official.load_lora_weights(tiny.loras["a"].parent, weight_name=tiny.loras["a"].name, adapter_name="a")
+    ours = tiny.renderer._pipeline
+    for scale in (1.0, 0.3):
+        official.set_adapters(["a"], adapter_weights=[scale])
+        tiny.renderer._pipeline = official  # the same call, with peft's layers in the place of ours
+        try:
+            expected = tiny.renderer.render([CAT])[0]
+        finally:
+            tiny.renderer._pipeline = ours
+        assert _gap(tiny.renderer.render([_using(("a", scale))])[0], expected) <= 1
+
+
+def test_layers_are_counted(tiny: Tiny) -> None:
+    """As many layers as the file has are changed, and its rank is told."""
+    read = tiny.renderer.read(tiny.loras["a"])
+    assert read.modules == len(read.content) > 0
+    assert read.rank == 4
+    assert read.size > 0
+
+
+def test_a_picture_can_be_seen_while_it_is_drawn(tiny: Tiny) -> None:
+    """After each step it can be looked at, in its size; the last look is near the picture."""
+    feed = Arriving([(0, replace(CAT, steps=3)), (0, replace(CAT, steps=3, seed=9))])
+    tiny.renderer.draw(feed)
+    assert [look.shape for look in feed.looks] == [(32, 32, 3)] * 3
+    assert _gap(feed.looks[-1], feed.done[feed.first]) <= 1
+
+
+def test_other_sizes_are_not_drawn_together(tiny: Tiny) -> None:
+    """Pictures of two sizes come back in order, each in its own."""
+    wide = replace(CAT, width=64)
+    pictures = tiny.renderer.render([CAT, wide, replace(CAT, seed=2)])
+    assert [picture.shape for picture in pictures] == [(32, 32, 3), (32, 64, 3), (32, 32, 3)]
+    assert tiny.renderer.shape(CAT) != tiny.renderer.shape(wide)
+
+
+def test_what_does_not_fit_is_refused_by_name(tiny: Tiny, tmp_path: Path) -> None:
+    """A file that is none, NaN, a strange shape and half a pair are told; strangers alone count zero."""
+    from safetensors.numpy import load_file
+
     (tmp_path / "torn.safetensors").write_bytes(b"nothing")
     with pytest.raises(AdapterUnusable, match="torn"):
-        bench.load("f" * 64, tmp_path / "torn.safetensors")
-    assert len(bench.draw([Drawing("a cat", 1, 16, 16, steps=1)])) == 1
+        tiny.renderer.read(tmp_path / "torn.safetensors")
+    tensors = load_file(tiny.loras["a"])
+    name = next(key for key in tensors if key.endswith("to_q.lora_A.weight"))
+    for change in (np.full_like(tensors[name], np.nan), np.zeros((4, 7), np.float32)):
+        path = write(tmp_path / "bad.safetensors", tensors | {name: change})
+        with pytest.raises(AdapterUnusable, match="to_q"):
+            tiny.renderer.read(path)
+    with pytest.raises(AdapterUnusable, match="not loaded"):
+        tiny.renderer.render([_using(("nobody", 1.0))])
+    assert tiny.renderer.render([CAT])[0].shape == (32, 32, 3)
+
+
+def test_what_nobody_wants_is_left_off(tiny: Tiny) -> None:
+    """Between two steps the pipeline is stopped, and the next picture is as ever."""
+    from lorry.engine.renderers.port import DrawingAbandoned
+
+    before = tiny.renderer.render([CAT])[0]
+    asked: list[int] = []
+
+    def abandoned() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    with pytest.raises(DrawingAbandoned):
+        tiny.renderer.render([replace(CAT, steps=30)], abandoned)
+    assert len(asked) < 20
+    assert _gap(tiny.renderer.render([CAT])[0], before) == 0
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
     """The sentence names the folder, and what has to be in it."""
     with pytest.raises(OptionInvalid, match="holds no pipeline"):
-        PipelineBench("tiny/base", tmp_path)
+        PipelineRenderer(Base("tiny/base", tmp_path))
+
+
+def test_unknown_numbers_are_refused_at_once(tmp_path: Path) -> None:
+    """A precision that there is not is told before anything is opened."""
+    with pytest.raises(OptionInvalid, match="precision"):
+        PipelineRenderer(Base("tiny/base", tmp_path, precision="int3"))

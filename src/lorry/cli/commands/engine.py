@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +16,8 @@ def engine(
     port: int = ENGINE_PORT,
     host: str = "127.0.0.1",
     renderer: str | None = None,
+    base: str | None = None,
+    base_folder: Path | None = None,
     pace: str = "at-once",
     hardware: str = "local",
     v1: Annotated[bool, Parameter(negative="")] = False,
@@ -32,6 +35,10 @@ def engine(
         host: Address to listen on. Anything but loopback opens the engine to the network: set
             LORRY_ENGINE_KEY then.
         renderer: What to draw with: onnx, or diffusers (the reference; needs the extra of that name).
+        base: Public id of the base model to draw with instead of the one that comes along, such as
+            black-forest-labs/FLUX.1-dev (needs the extra `diffusers`); its weights come from `--base-folder`
+            or from the Hub.
+        base_folder: Folder that holds this base, as diffusers saves a pipeline.
         pace: How fast states advance: at-once, looks:N (after N looks) or seconds:T.
         hardware: What the catalog offers: local, or together to rehearse Together's hardware and its prices
             (nothing is billed, and this machine does the work).
@@ -41,7 +48,7 @@ def engine(
         replicas: How many: a number, or 1-8 for as many between as what is asked needs.
         stop_with_stdin: End when standard input closes, so that a parent never leaves an engine behind.
     """
-    from lorry.wiring.engine import serve_engine
+    from lorry.wiring.engine import EngineOptions, serve_engine
 
     settings = common.settings()
 
@@ -49,15 +56,5 @@ def engine(
         print(f"The engine answers at {url}", flush=True)  # noqa: T201 - the door prints
         print(f"Its state lies in {settings.home / 'engine'}. Stop it with Ctrl-C.", flush=True)  # noqa: T201
 
-    serve_engine(
-        settings,
-        host=host,
-        port=port,
-        renderer=renderer,
-        pace=pace,
-        hardware=hardware,
-        v1=v1,
-        replicas=replicas if ray else None,
-        stop_with_stdin=stop_with_stdin,
-        announce=announce,
-    )
+    options = EngineOptions(renderer, base, base_folder, pace, hardware, v1, replicas if ray else None)
+    serve_engine(settings, options, host=host, port=port, stop_with_stdin=stop_with_stdin, announce=announce)

@@ -27,8 +27,7 @@ from lorry.engine.api_errors import Refusal
 from lorry.engine.containers.bell import Bell
 from lorry.engine.containers.jobs import Jobs
 from lorry.engine.drawing.port import ImageServing, Needed
-from lorry.engine.renderers.base import base_model
-from lorry.engine.renderers.bench import LARGEST, drawn_by
+from lorry.engine.renderers.bench import drawn_by
 from lorry.engine.renderers.port import Picture, RenderRequest
 from lorry.errors import OptionInvalid
 from lorry.weights.origins.access import Access
@@ -71,6 +70,7 @@ class Crew:
     """The workers of one engine.
 
     Args:
+        base: Public id of what it draws with.
         serving: What draws.
         jobs: The queues.
         bell: Rings when a queue has something new.
@@ -81,6 +81,7 @@ class Crew:
 
     def __init__(
         self,
+        base: str,
         serving: ImageServing,
         jobs: Jobs,
         bell: Bell,
@@ -88,6 +89,7 @@ class Crew:
         log: Callable[[str, str], None],
         folder: Path,
     ) -> None:
+        self._base = base
         self._serving = serving
         self._jobs = jobs
         self._bell = bell
@@ -118,7 +120,7 @@ class Crew:
         hand = _Hand(app=application(desk := Desk(worker)), desk=desk)
         desk.healthy = True
         self._hands[posting.container] = hand
-        self._log(posting.container, f"ready with {base_model().id}")
+        self._log(posting.container, f"ready with {self._base}")
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._begin, posting, hand)
 
@@ -135,10 +137,10 @@ class Crew:
 
     def _worker(self, posting: Posting) -> Worker:
         base = posting.environment.get("LORRY_BASE", "")
-        if base != base_model().id:
+        if base != self._base:
             raise OptionInvalid(
                 f"This engine has no weights of {base or 'a base that LORRY_BASE names'}; "
-                f"it draws with {base_model().id}.",
+                f"it draws with {self._base}.",
                 evidence={"base": base},
             )
         adapters = posting.environment.get("LORRY_ADAPTERS", "")
@@ -152,7 +154,7 @@ class Crew:
             return f"{posting.own_hub}/v1/storage/{name}"
 
         return Worker(
-            lambda: ServingBench(self._serving),
+            lambda: ServingBench(base, self._serving),
             lambda base: Loras(base, places, Cache(self._folder), access),
             store,
         )
@@ -220,13 +222,20 @@ class _OwnQueue:
 class ServingBench:
     """The engine's renderer as a worker's bench, sharing its line and its adapters with everybody else."""
 
-    largest = LARGEST
-    multiple = 8
-
-    def __init__(self, serving: ImageServing) -> None:
-        self.base = base_model().id
+    def __init__(self, base: str, serving: ImageServing) -> None:
+        self.base = base
         self._serving = serving
         self._files: dict[str, Path] = {}
+
+    @property
+    def largest(self) -> int:
+        """The longest edge of a picture; see the port."""
+        return self._serving.canvas.largest
+
+    @property
+    def multiple(self) -> int:
+        """What edges are multiples of; see the port."""
+        return self._serving.canvas.multiple
 
     def load(self, digest: str, path: Path) -> int:
         """Load a LoRA for a while; see the port."""
@@ -241,7 +250,7 @@ class ServingBench:
         def render(requests: Sequence[RenderRequest]) -> list[Picture]:
             return asyncio.run(self._serving.render(requests, needed))  # in a thread of its own, with no loop
 
-        return drawn_by(render, self.base, drawings)
+        return drawn_by(render, self.base, self._serving.canvas, drawings)
 
     def close(self) -> None:
         """Let go of nothing: the renderer is the engine's, and visitors leave by themselves."""

@@ -46,6 +46,7 @@ class _Containers:
         self._secrets = Secrets(works, shelves, self._users_of)
         self._volumes = Volumes(works, shelves, self._storage, self._mounters_of)
         self._crew = Crew(
+            works.catalog.drawn,
             its.serving,
             self._jobs,
             bell,

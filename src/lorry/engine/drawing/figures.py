@@ -11,6 +11,28 @@ _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 TIERS = ("device", "host", "disk")
 
 
+class ReplicaFigures:
+    """How what is drawn elsewhere was spread."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.pictures = Counter(
+            "lorry_engine_replica_pictures",
+            "Pictures by the replica that drew them.",
+            ["replica"],
+            registry=registry,
+        )
+        self.again = Counter(
+            "lorry_engine_requests_again",
+            "Requests that were sent again, since their replica was lost.",
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """Write all of it down."""
+        return generate_latest(self.registry)
+
+
 class Figures:
     """Counters, gauges and histograms of one process that draws."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lorry.engine.renderers.base import PREFIX, BaseModel, Layer
+from lorry.engine.renderers.strength import adapter_config, stated_rank, strength_of
 from lorry.errors import AdapterUnusable
 
 Floats = npt.NDArray[np.float32]
@@ -212,33 +212,19 @@ def _strength(
     if alpha is not None:
         message = "states its strength twice, in .alpha tensors and in lora_adapter_metadata"
         raise _unusable(path, message, f"{PREFIX}{layer.name}.alpha")
-    stated_rank = _patterned(config, "rank_pattern", layer.name, config.get("r", rank))
-    if int(stated_rank) != rank:
-        message = f"{layer.name} has rank {rank}, and its lora_adapter_metadata says {stated_rank}"
+    stated = stated_rank(config, layer.name, rank)
+    if stated != rank:
+        message = f"{layer.name} has rank {rank}, and its lora_adapter_metadata says {stated}"
         raise _unusable(path, message, f"{PREFIX}{layer.name}.lora_A.weight")
-    strength = float(_patterned(config, "alpha_pattern", layer.name, config.get("lora_alpha", rank)))
-    return strength / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-def _patterned(config: Mapping[str, Any], field: str, layer: str, otherwise: Any) -> Any:
-    """Look a layer up in a LoraConfig pattern: keys are regular expressions on the end of its name (peft)."""
-    for pattern, value in (config.get(field) or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", layer):
-            return value
-    return otherwise
+    return strength_of(config, layer.name, rank)
 
 
 def _adapter_config(metadata: Mapping[str, str], path: Path) -> dict[str, Any] | None:
     """Read the LoraConfig that diffusers wrote into the header, if it did."""
-    text = metadata.get("lora_adapter_metadata")
-    if text is None:
-        return None
     try:
-        fields = json.loads(text)
+        return adapter_config(metadata.get("lora_adapter_metadata"), PREFIX)
     except ValueError as error:
         raise _unusable(path, f"its lora_adapter_metadata is no JSON: {error}", "__metadata__") from error
-    config = {name.removeprefix(PREFIX): value for name, value in fields.items() if name.startswith(PREFIX)}
-    return config or None
 
 
 def _unusable(path: Path, sentence: str, tensor: str) -> AdapterUnusable:

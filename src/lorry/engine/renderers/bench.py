@@ -12,9 +12,8 @@ import numpy as np
 from lorry.container.bench import Bench, Drawing
 from lorry.engine.renderers.base import base_model
 from lorry.engine.renderers.port import (
-    DEFAULT_GUIDANCE,
-    DEFAULT_STEPS,
     AdapterUse,
+    Canvas,
     Picture,
     Renderer,
     RenderRequest,
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 #: LoRAs that stay loaded, the least recently used leaving first; more than any one job has.
 RESIDENTS = 16
-
-#: The longest edge that pictures are enlarged to.
-LARGEST = 1920
 
 
 def open_bench(settings: WorkerSettings) -> Bench:
@@ -44,9 +40,10 @@ def open_bench(settings: WorkerSettings) -> Bench:
     from lorry.engine.renderers import open_renderer
 
     if settings.base_folder is not None:
-        from lorry.engine.renderers.pipelines import PipelineBench
+        from lorry.engine.renderers.pipeline_opening import Base
+        from lorry.engine.renderers.pipelines import PipelineRenderer
 
-        return PipelineBench(settings.base, settings.base_folder)
+        return RendererBench(settings.base, PipelineRenderer(Base(settings.base, settings.base_folder)))
     own = base_model().id
     if settings.base != own:
         raise OptionInvalid(
@@ -54,24 +51,31 @@ def open_bench(settings: WorkerSettings) -> Bench:
             fix="Set LORRY_BASE_FOLDER to the folder that holds the base, saved by diffusers.",
             evidence={"base": settings.base, "comes_along": own},
         )
-    return RendererBench(open_renderer("onnx"))
+    return RendererBench(own, open_renderer("onnx"))
 
 
 class RendererBench:
-    """The small base model as a bench.
+    """A renderer as a worker's bench.
 
     Args:
+        base: Public id of what it draws with.
         renderer: What draws; it may hold other adapters too.
     """
 
-    base: str
-    largest = LARGEST
-    multiple = 8
-
-    def __init__(self, renderer: Renderer) -> None:
-        self.base = base_model().id
+    def __init__(self, base: str, renderer: Renderer) -> None:
+        self.base = base
         self._renderer = renderer
         self._loaded: OrderedDict[str, int] = OrderedDict()
+
+    @property
+    def largest(self) -> int:
+        """The longest edge of a picture; see the port."""
+        return self._renderer.canvas.largest
+
+    @property
+    def multiple(self) -> int:
+        """What edges are multiples of; see the port."""
+        return self._renderer.canvas.multiple
 
     def load(self, digest: str, path: Path) -> int:
         """Load a LoRA under its digest; see the port."""
@@ -83,18 +87,8 @@ class RendererBench:
         return self._loaded[digest]
 
     def draw(self, drawings: Sequence[Drawing]) -> list[Picture]:
-        """Draw at the base's own size and enlarge to what was asked for; see the port."""
-        for drawing in drawings:
-            if drawing.width != drawing.height:
-                size = f"{drawing.width}x{drawing.height}"
-                raise OptionInvalid(
-                    f"The base {self.base} draws squares; {size} was asked for.",
-                    fix="Give a size, or width and height alike.",
-                )
-        pictures = self._renderer.render([_request(drawing) for drawing in drawings])
-        return [
-            _enlarged(picture, drawing.width) for picture, drawing in zip(pictures, drawings, strict=True)
-        ]
+        """Draw all at once, where they are alike; see the port."""
+        return drawn_by(self._renderer.render, self.base, self._renderer.canvas, drawings)
 
     def close(self) -> None:
         """Unload what was loaded."""
@@ -103,37 +97,45 @@ class RendererBench:
 
 
 def drawn_by(
-    render: Callable[[Sequence[RenderRequest]], list[Picture]], base: str, drawings: Sequence[Drawing]
+    render: Callable[[Sequence[RenderRequest]], list[Picture]],
+    base: str,
+    canvas: Canvas,
+    drawings: Sequence[Drawing],
 ) -> list[Picture]:
-    """Have a renderer draw at its own size, and enlarge to what was asked for.
+    """Have a renderer draw at the size that is asked for, or at its own, and enlarge that.
 
     Args:
         render: Draws.
         base: Id of its base, for the sentence.
+        canvas: Which pictures that draws.
         drawings: What is wanted.
 
     Raises:
-        OptionInvalid: A drawing is no square.
+        OptionInvalid: A drawing is no square, where the base draws only these.
     """
     for drawing in drawings:
-        if drawing.width != drawing.height:
+        if canvas.square and drawing.width != drawing.height:
             size = f"{drawing.width}x{drawing.height}"
             raise OptionInvalid(
                 f"The base {base} draws squares; {size} was asked for.",
                 fix="Give a size, or width and height alike.",
             )
-    pictures = render([_request(drawing) for drawing in drawings])
+    pictures = render([_request(drawing, canvas) for drawing in drawings])
+    if canvas.own:
+        return pictures
     return [_enlarged(picture, drawing.width) for picture, drawing in zip(pictures, drawings, strict=True)]
 
 
-def _request(drawing: Drawing) -> RenderRequest:
+def _request(drawing: Drawing, canvas: Canvas) -> RenderRequest:
     return RenderRequest(
         prompt=drawing.prompt,
         seed=drawing.seed,
-        steps=drawing.steps or DEFAULT_STEPS,
-        guidance=DEFAULT_GUIDANCE if drawing.guidance is None else drawing.guidance,
+        steps=drawing.steps or canvas.steps,
+        guidance=canvas.guidance if drawing.guidance is None else drawing.guidance,
         negative_prompt=drawing.negative_prompt,
         adapters=tuple(AdapterUse(use.digest, use.scale) for use in drawing.uses),
+        width=drawing.width if canvas.own else None,
+        height=drawing.height if canvas.own else None,
     )
 
 

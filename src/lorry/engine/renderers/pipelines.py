@@ -1,177 +1,216 @@
-"""Draw with any pipeline that diffusers saved: what a container's worker does with a base of its own.
+"""Draw with any pipeline that diffusers saved: FLUX.1, FLUX.2, SDXL, Qwen-Image, Z-Image and others.
 
-Classes, LoRA loaders and mathematics are diffusers' and peft's own; this keeps adapters apart, counts the
-layers that they changed, and seeds the noise so that the same job gives the same picture.
+Pipelines, name translation and mathematics are diffusers' own. This puts pictures of one shape into one
+batch, each with its own prompt, seed and LoRAs (`mixing`), seeds the noise so that the same request gives the
+same picture on every kind of device, and shows pictures while they are drawn.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lorry.container.bench import Drawing
-from lorry.engine.renderers.port import Picture
-from lorry.errors import AdapterUnusable, ExtraMissing, OptionInvalid
+from lorry.engine.renderers.batchwise import wanted
+from lorry.engine.renderers.mixing import Change, Mixer
+from lorry.engine.renderers.pipeline_lora import read_lora
+from lorry.engine.renderers.pipeline_opening import Base, compile_blocks, open_pipeline, quiet
+from lorry.engine.renderers.port import (
+    Canvas,
+    Feed,
+    Look,
+    ReadAdapter,
+    Renderer,
+    RenderRequest,
+    Ticket,
+)
+from lorry.errors import AdapterUnusable
 
 if TYPE_CHECKING:
     import torch
 
-#: LoRAs that stay loaded, the least recently used leaving first; more than any one job has.
-RESIDENTS = 16
-
 #: The longest edge that is drawn: beyond it pipelines for 1024 pixels repeat themselves.
 LARGEST = 2048
 
+#: Pictures in one batch, and their pixels together: eight of 1024.
+LARGEST_BATCH, _PIXELS = 8, 8 << 20
 
-class PipelineBench:
-    """A pipeline in a folder as a bench.
+_DENOISERS = ("transformer", "transformer_2", "unet")
+_ENCODERS = ("text_encoder", "text_encoder_2")
+
+
+class PipelineRenderer(Renderer):
+    """A pipeline as a renderer.
 
     Args:
-        base: Public id of the base model; LoRAs are checked against it.
-        folder: Where diffusers saved it.
+        base: The base model, and how it is opened.
 
     Raises:
         ExtraMissing: diffusers is not installed.
-        OptionInvalid: The folder holds no pipeline that can be opened.
+        OptionInvalid: There is no pipeline that can be opened.
     """
 
-    base: str
-    largest = LARGEST
+    name = "pipeline"
+    places_beside = True
 
-    def __init__(self, base: str, folder: Path) -> None:
-        self.base = base
-        self._pipeline = _opened(folder)
-        self._loaded: OrderedDict[str, int] = OrderedDict()
+    def __init__(self, base: Base) -> None:
+        self.base = base.id
+        self._pipeline = open_pipeline(base)
+        self._takes = inspect.signature(type(self._pipeline).__call__).parameters
+        #: Where `guidance_scale` is what a distilled base is told, and another argument guides (Qwen-Image).
+        self._truly_guided = _default(self._takes, "true_cfg_scale", 0.0) > 1
+        self.canvas = self._canvas()
+        self._parts = dict(self._found_parts())
+        self._mixer = Mixer(self._parts)
+        self._adapters: dict[str, dict[str, Change]] = {}
+        if base.compile:
+            for name in _DENOISERS:
+                if name in self._parts:
+                    compile_blocks(self._parts[name])
 
-    @property
-    def multiple(self) -> int:
-        """Edges are multiples of so many pixels: what the VAE shrinks by, and the transformer's patches."""
-        return 2 * int(getattr(self._pipeline, "vae_scale_factor", 8))
+    def read(self, path: Path) -> ReadAdapter:
+        """Read a LoRA by diffusers' own names; see the port. Counted are the layers of the denoiser."""
+        changes = read_lora(self._pipeline, self._mixer, path)
+        counted = sum(name.partition(".")[0] in _DENOISERS for name in changes)
+        rank = max((change.rank for change in changes.values()), default=0)
+        return ReadAdapter(counted, rank, sum(_bytes(change) for change in changes.values()), changes)
 
-    def load(self, digest: str, path: Path) -> int:
-        """Load a LoRA under its digest; see the port."""
-        if digest not in self._loaded:
-            self._loaded[digest] = self._injected(digest, path)
-        self._loaded.move_to_end(digest)
-        while len(self._loaded) > RESIDENTS:
-            self._forget(self._loaded.popitem(last=False)[0])
-        return self._loaded[digest]
+    def place(self, key: str, adapter: ReadAdapter) -> int:
+        """Bring it to the device, in the numbers of the base; see the port."""
+        placed = {}
+        for name, change in adapter.content.items():
+            part = self._parts[name.partition(".")[0]]
+            to = {"device": part.device, "dtype": part.dtype, "non_blocking": True}
+            placed[name] = Change(change.down.to(**to), change.up.to(**to))
+        self._adapters[key] = placed
+        return sum(_bytes(change) for change in placed.values())
 
-    def draw(self, drawings: Sequence[Drawing]) -> list[Picture]:
-        """Draw one picture after another; see the port."""
-        for drawing in drawings:
-            for use in drawing.uses:
-                if use.digest not in self._loaded:
-                    raise AdapterUnusable(f"The LoRA {use.digest[:12]} is not loaded.")
-        return [self._drawn(drawing) for drawing in drawings]
+    def unload(self, key: str) -> None:
+        """Forget an adapter; a batch that was begun with it goes on. See the port."""
+        self._adapters.pop(key, None)
 
-    def close(self) -> None:
-        """Let go of the LoRAs."""
-        while self._loaded:
-            self._forget(self._loaded.popitem()[0])
+    def shape(self, request: RenderRequest) -> Hashable:
+        """Draw together what has one size, number of steps and guidance; see the port."""
+        return *_size(request, self.canvas), request.steps, request.guidance, bool(request.negative_prompt)
 
-    def _injected(self, digest: str, path: Path) -> int:
-        """Load an adapter with diffusers' own loader, and count the layers that it changes."""
-        name = _inner(digest)
-        try:
-            with _quiet():
-                self._pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name=name)
-        except Exception as error:
-            self._forget(digest)
-            first = " ".join(str(error).split())[:300]
-            message = f"{path.name} can't be loaded: {type(error).__name__}: {first}"
-            raise AdapterUnusable(message, evidence={"file": path.name}) from error
-        return self._layers(name)
+    def fits(self, requests: Sequence[RenderRequest]) -> bool:
+        """Count pictures and pixels; see the port."""
+        wide, high = _size(requests[0], self.canvas)
+        return len(requests) <= LARGEST_BATCH and len(requests) * wide * high <= _PIXELS
 
-    def _layers(self, name: str) -> int:
-        from peft.tuners.lora.layer import LoraLayer
+    def draw(self, feed: Feed) -> None:
+        """Draw one batch after another; see the port."""
+        while tickets := feed.take(()):
+            known: list[Ticket] = []
+            for ticket in wanted(tickets):
+                missing = next((u.key for u in ticket.request.adapters if u.key not in self._adapters), None)
+                if missing is None:
+                    known.append(ticket)
+                else:
+                    feed.fail(ticket, AdapterUnusable(f"The LoRA {missing[:12]} is not loaded."))
+            if known:
+                self._batch(known, feed)
 
-        return sum(
-            isinstance(module, LoraLayer) and name in module.r
-            for part in self._parts()
-            for module in part.modules()
+    def _batch(self, tickets: Sequence[Ticket], feed: Feed) -> None:
+        stacks = [
+            [(self._adapters[use.key], use.scale) for use in ticket.request.adapters if use.scale]
+            for ticket in tickets
+        ]
+        pictures = self._pictures(tickets, stacks, feed)
+        if pictures is None:  # nobody wants them any more
+            return
+        for ticket, picture in zip(tickets, pictures, strict=True):
+            if np.isfinite(picture).all():
+                feed.finish(ticket, np.round(picture * 255).astype(np.uint8))
+            else:
+                feed.fail(ticket, _black(ticket.request))
+
+    def _pictures(self, tickets: Sequence[Ticket], stacks: Any, feed: Feed) -> Any:
+        """Run the pipeline; give float pictures 0..1, or nothing once nobody wants any of them."""
+        import torch
+
+        requests = [ticket.request for ticket in tickets]
+        left = False
+
+        def stepped(pipeline: Any, step: int, _: Any, given: dict[str, Any]) -> dict[str, Any]:
+            nonlocal left
+            if all(ticket.abandoned() for ticket in tickets):
+                left = pipeline._interrupt = True
+            for number, ticket in enumerate(tickets):
+                feed.step(ticket, step + 1, self._look(given, number, requests[number]))
+            return {}
+
+        watched = {"callback_on_step_end": stepped} if "callback_on_step_end" in self._takes else {}
+        # Noise from the processor's generator: the same seed gives the same noise on every kind of device.
+        noise = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
+        with torch.inference_mode(), quiet(), self._mixer.acting(stacks):
+            result = self._pipeline(**self._asked(requests), **watched, generator=noise, output_type="np")
+        return None if left else np.asarray(result.images, np.float32)
+
+    def _asked(self, requests: Sequence[RenderRequest]) -> dict[str, Any]:
+        first = requests[0]
+        wide, high = _size(first, self.canvas)
+        asked: dict[str, Any] = {
+            "prompt": [request.prompt for request in requests],
+            "width": wide,
+            "height": high,
+            "num_inference_steps": first.steps,
+            "guidance_scale": first.guidance,
+        }
+        if first.negative_prompt or (self._truly_guided and first.guidance > 1):
+            # A space for none: such a base is guided only where there is something to lead away from.
+            asked["negative_prompt"] = [request.negative_prompt or " " for request in requests]
+            asked["true_cfg_scale"] = first.guidance
+        return {name: value for name, value in asked.items() if name in self._takes}
+
+    def _look(self, given: dict[str, Any], number: int, request: RenderRequest) -> Look:
+        from lorry.engine.renderers.previews import decoded
+
+        latents = given["latents"][number : number + 1]
+        return lambda: decoded(self._pipeline, latents, *_size(request, self.canvas))
+
+    def _found_parts(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        for name in (*_DENOISERS, *_ENCODERS):
+            if (part := getattr(self._pipeline, name, None)) is not None:
+                yield name, part
+
+    def _canvas(self) -> Canvas:
+        factor = int(getattr(self._pipeline, "vae_scale_factor", 8))
+        sample = getattr(self._pipeline, "default_sample_size", None) or 1024 // factor
+        native = int(sample if isinstance(sample, int) else max(sample)) * factor
+        multiple = 2 * factor
+        return Canvas(
+            native=min(native, LARGEST),
+            smallest=multiple,
+            largest=LARGEST,
+            multiple=multiple,
+            square=False,
+            own=True,
+            steps=_default(self._takes, "num_inference_steps", 28),
+            guidance=_default(self._takes, "true_cfg_scale" if self._truly_guided else "guidance_scale", 4.0),
         )
 
-    def _parts(self) -> Iterator[torch.nn.Module]:
-        for name in ("transformer", "transformer_2", "unet"):
-            if (part := getattr(self._pipeline, name, None)) is not None:
-                yield part
 
-    def _forget(self, digest: str) -> None:
-        if self._layers(_inner(digest)):
-            self._pipeline.delete_adapters(_inner(digest))
-
-    def _drawn(self, drawing: Drawing) -> Picture:
-        import torch
-
-        self._activate(drawing)
-        asked: dict[str, Any] = {
-            "prompt": drawing.prompt,
-            "negative_prompt": drawing.negative_prompt or None,
-            "width": drawing.width,
-            "height": drawing.height,
-            "num_inference_steps": drawing.steps,
-            "guidance_scale": drawing.guidance,
-        }
-        takes = inspect.signature(type(self._pipeline).__call__).parameters
-        given = {name: value for name, value in asked.items() if value is not None and name in takes}
-        # Noise from the processor's generator: the same seed gives the same noise on every kind of device.
-        noise = torch.Generator("cpu").manual_seed(drawing.seed)
-        with torch.inference_mode(), _quiet():
-            pictures = self._pipeline(**given, generator=noise, output_type="np").images
-        return np.round(np.asarray(pictures[0]) * 255).astype(np.uint8)
-
-    def _activate(self, drawing: Drawing) -> None:
-        acting = [use for use in drawing.uses if self._loaded[use.digest]]
-        if acting:
-            self._pipeline.enable_lora()
-            names = [_inner(use.digest) for use in acting]
-            self._pipeline.set_adapters(names, adapter_weights=[use.scale for use in acting])
-        elif any(self._loaded.values()):
-            self._pipeline.disable_lora()
+def _default(parameters: Any, name: str, otherwise: Any) -> Any:
+    told = parameters[name].default if name in parameters else None
+    return type(otherwise)(told) if isinstance(told, int | float) else otherwise
 
 
-def _opened(folder: Path) -> Any:
-    """Open a pipeline: on the accelerator in bfloat16 where there is one, else in float32."""
-    try:
-        import torch
-        from diffusers import DiffusionPipeline
-    except ImportError as error:
-        raise ExtraMissing(
-            "A base in a folder is drawn with diffusers, which this installation lacks.",
-            fix="Install `lorry[diffusers]` in the container's image.",
-        ) from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    try:
-        with _quiet():
-            pipeline = DiffusionPipeline.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
-    except Exception as error:
-        first = " ".join(str(error).split())[:300]
-        raise OptionInvalid(
-            f"{folder} holds no pipeline that diffusers opens: {type(error).__name__}: {first}",
-            fix="Set LORRY_BASE_FOLDER to a folder that `save_pretrained` of a pipeline wrote.",
-            evidence={"folder": str(folder)},
-        ) from error
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+def _size(request: RenderRequest, canvas: Canvas) -> tuple[int, int]:
+    wide = request.width or request.height or canvas.native
+    return wide, request.height or wide
 
 
-def _inner(digest: str) -> str:
-    """Name an adapter for torch, whose module names may hold no dots."""
-    return f"lora_{hashlib.sha256(digest.encode()).hexdigest()[:16]}"
+def _bytes(change: Change) -> int:
+    return sum(part.numel() * part.element_size() for part in (change.down, change.up))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _black(request: RenderRequest) -> AdapterUnusable:
+    return AdapterUnusable(
+        "The picture came out as NaN, which would be black.",
+        fix="Lower the scale; where it has no LoRA, open the base in bfloat16 or float32.",
+        evidence={"adapters": ", ".join(use.key for use in request.adapters)},
+    )

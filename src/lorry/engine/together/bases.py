@@ -7,15 +7,18 @@ deployments that were made with them outlive a change of the engine's option.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lorry.engine.together.identity import PUBLIC_PROJECT_ID
 from lorry.errors import OptionInvalid
+from lorry.settings import OWN_BASE
 
 DATA = Path(__file__).parent / "data"
 
@@ -141,23 +144,36 @@ class Catalog:
     """All base models and hardware, and which set of hardware is offered.
 
     Attributes:
-        bases: The base models.
+        bases: The base models that are served.
         hardware: The offered set.
         types: All instance types, by name.
+        offered_types: Those of the offered set.
+        asleep: Base models that records may name, and which this engine was not told to serve.
     """
 
     bases: tuple[Base, ...]
     hardware: str
     types: Mapping[str, InstanceType]
     offered_types: tuple[InstanceType, ...]
+    asleep: tuple[Base, ...] = ()
+
+    @property
+    def drawn(self) -> str:
+        """The name of the base that answers in pictures."""
+        return next(base.name for base in self.bases if base.draws)
+
+    @property
+    def known(self) -> tuple[Base, ...]:
+        """All bases that records may name."""
+        return (*self.bases, *self.asleep)
 
     def base(self, key: str) -> Base | None:
         """Find a base model by its id, its public name or its resource name."""
-        return next((base for base in self.bases if key in (base.model_id, base.name, base.resource)), None)
+        return next((base for base in self.known if key in (base.model_id, base.name, base.resource)), None)
 
     def base_of(self, model_id: str) -> Base:
         """Give the base model that a stored record names."""
-        return next(base for base in self.bases if base.model_id == model_id)
+        return next(base for base in self.known if base.model_id == model_id)
 
     def offered(self, base: Base) -> tuple[ServingConfig, ...]:
         """List the configurations of a base model on the offered hardware."""
@@ -166,7 +182,7 @@ class Catalog:
     def config(self, key: str) -> tuple[Base, ServingConfig] | None:
         """Find a configuration, offered or not, by its id, with the base model that it serves."""
         return next(
-            ((base, config) for base in self.bases for config in base.configs if config.id == key), None
+            ((base, config) for base in self.known for config in base.configs if config.id == key), None
         )
 
     def type_of(self, config: ServingConfig) -> InstanceType:
@@ -175,11 +191,12 @@ class Catalog:
 
 
 @cache
-def catalog(hardware: str = LOCAL) -> Catalog:
+def catalog(hardware: str = LOCAL, drawn: str = OWN_BASE) -> Catalog:
     """Read the catalog.
 
     Args:
         hardware: The set of hardware that is offered.
+        drawn: Public id of the base that answers in pictures: the one that comes along, or another.
 
     Raises:
         OptionInvalid: There is no such set.
@@ -192,11 +209,37 @@ def catalog(hardware: str = LOCAL) -> Catalog:
             fix=f"Choose one of: {known}.",
             evidence={"hardware": hardware, "known": sorted(sets)},
         )
+    bases = [_base(path) for path in sorted((DATA / "bases").glob("*.toml"))]
+    asleep = [base for base in bases if base.draws and base.name != drawn]
+    if asleep:
+        bases = [_like(asleep[0], drawn), *(base for base in bases if base not in asleep)]
     return Catalog(
-        bases=tuple(_base(path) for path in sorted((DATA / "bases").glob("*.toml"))),
+        bases=tuple(bases),
         hardware=hardware,
         types={row.name: row for rows in sets.values() for row in rows},
         offered_types=sets[hardware],
+        asleep=tuple(asleep),
+    )
+
+
+def _like(own: Base, name: str) -> Base:
+    """Make the entry of a base that was brought: served in the same ways as the one that comes along."""
+    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return replace(
+        own,
+        name=name,
+        model_id=f"ml_{slug}_{digest}",
+        revision_id=f"rv_{slug}_{digest}",
+        supported_id=f"arch_{slug}_{digest}",
+        display_name=name,
+        description=f"{name}, a pipeline of diffusers that was brought to this engine.",
+        architecture="DiffusionPipeline",
+        tags=("image",),
+        licence="other",
+        configs=tuple(
+            replace(config, id=f"cr_{slug}_{digest}_{number}") for number, config in enumerate(own.configs)
+        ),
     )
 
 

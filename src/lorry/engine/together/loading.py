@@ -143,6 +143,12 @@ class Loading:
             self._language.forget(Weights(revision))
 
     def _modules(self, base: Base, adapter: Needed) -> int:
+        if base.draws and base.name != self._catalog.drawn:
+            raise AdapterUnusable(
+                f"This engine draws with {self._catalog.drawn}, and the adapter is for {base.name}.",
+                fix=f"Start another engine with `--base {base.name}`.",
+                evidence={"base": base.name, "drawn": self._catalog.drawn},
+            )
         return (self._serving.keep(adapter) if base.draws else self._language.keep(adapter)).modules
 
     def _drop(self, served: Served) -> None:
