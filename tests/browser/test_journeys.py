@@ -31,6 +31,12 @@ def priced(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     process.communicate(timeout=60)
 
 
+#: Remembers that a picture was seen while it was drawn.
+_SEES_PREVIEWS = """new MutationObserver(() => {
+  window.seen ||= document.querySelector(".previews img") !== null;
+}).observe(document.querySelector("#results"), { childList: true, subtree: true })"""
+
+
 @pytest.mark.usefixtures("priced")
 def test_from_a_dropped_file_to_pictures_and_to_nothing(terminal: Terminal, opening: Opening) -> None:
     """Drop, check, ship at its price, watch, compare, scale, stop, retire: all seen without a reload."""
@@ -56,9 +62,12 @@ def test_from_a_dropped_file_to_pictures_and_to_nothing(terminal: Terminal, open
         page.get_by_role("link", name="Try it").click()
         page.fill("#prompt", "an apple")
         page.fill("#seed", "7")
+        page.fill("#steps", "50")
         page.get_by_label("with and without it").check()
+        page.evaluate(_SEES_PREVIEWS)
         page.get_by_role("button", name="Generate").click()
         page.locator("#both img").nth(1).wait_for()
+        assert page.evaluate("window.seen")
         pictures = page.locator("#results article img")
         sizes = [
             pictures.nth(number).evaluate("(each) => each.decode().then(() => each.naturalWidth)")

@@ -16,7 +16,7 @@ from lorry.engine.control.routes import Control
 from lorry.engine.drawing.port import ImageServing
 from lorry.engine.hub import routes as hub
 from lorry.engine.hub.storage import Storage
-from lorry.engine.inference import figures
+from lorry.engine.inference import figures, previews
 from lorry.engine.inference import models as inference_models
 from lorry.engine.inference.chat import Chat
 from lorry.engine.inference.completions import Completions
@@ -55,8 +55,9 @@ ROUTERS: tuple[Callable[[Services], APIRouter], ...] = (
     lambda its: its.shadows.router(),
     lambda its: Adapters(its.works, its.shelves, its.models, its.pins, its.loading, its.attaching).router(),
     lambda its: Images(
-        its.works, its.shelves, its.targets, its.loras, its.serving, its.album, its.mirrors
+        its.works, its.shelves, its.targets, its.loras, its.serving, its.album, its.mirrors, its.previews
     ).router(),
+    lambda its: previews.router(its.works.config, its.previews),
     lambda its: Chat(its.works, its.targets, its.answering, its.mirrors).router(),
     lambda its: Completions(its.works, its.targets, its.answering, its.mirrors).router(),
     lambda its: inference_models.router(its.works),

@@ -11,6 +11,7 @@ from lorry.engine.inference.answering import Answering
 from lorry.engine.inference.loras import Loras
 from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album
+from lorry.engine.inference.previews import Previews
 from lorry.engine.inference.targets import Targets
 from lorry.engine.language_serving import LanguageServing
 from lorry.engine.together.ab_experiments import AbExperiments
@@ -55,6 +56,7 @@ class Services:
     targets: Targets
     loras: Loras
     album: Album
+    previews: Previews
     faults: Faults
     rolling: RollingOut
     experiments: AbExperiments
@@ -109,6 +111,7 @@ def assemble(works: Works, serving: ImageServing, language: LanguageServing, che
         targets=targets,
         loras=Loras(works, models, revisions, repositories),
         album=Album(works.pictures),
+        previews=Previews(),
         faults=Faults(),
         rolling=RollingOut(works, shelves, deployments, lifecycle, events),
         experiments=experiments,

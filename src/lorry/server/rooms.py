@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -89,6 +89,10 @@ class Deliver(Protocol):
         """Give the placement, as data."""
 
 
+#: Gives events of a picture that is being drawn, each one JSON, until it is drawn.
+Previews = Callable[[str], AsyncIterator[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the dashboard needs beside.
@@ -100,6 +104,7 @@ class Desk:
         looks: The numbers that pages share.
         drops: Files that were dropped on a page.
         streams: The streams of events that are open.
+        previews: Gives pictures while the embedded engine draws them, by the name of a request.
     """
 
     errand: Errand
@@ -107,6 +112,7 @@ class Desk:
     claims: Claims
     looks: Looks
     drops: Drops
+    previews: Previews
     streams: Streams = field(default_factory=Streams)
 
 

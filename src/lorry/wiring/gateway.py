@@ -48,6 +48,7 @@ from lorry.wiring.errands import Errands
 from lorry.wiring.keeping import blobs_of, secret_of
 from lorry.wiring.lines import Lines, client_of
 from lorry.wiring.measuring import Measuring
+from lorry.wiring.previewing import previewed
 
 #: Seconds between two looks whether models, policies or tokens changed.
 _LOOK_SECONDS = 1.0
@@ -190,7 +191,8 @@ class _Gatehouse:
         stack.push_async_callback(errands.close)
         stack.push_async_callback(looks.close)
         drops = Drops(settings.home / "dropped", int(settings.drop_limit * 2**20))
-        return Desk(errands, store, store.claiming, looks, drops)
+        previews = partial(previewed, settings)
+        return Desk(errands, store, store.claiming, looks, drops, previews)
 
     async def _hands(self, stack: AsyncExitStack, directory: LiveDirectory) -> Beside:
         """Give what has a worker run beside; at once where deliveries of the server before this one wait."""

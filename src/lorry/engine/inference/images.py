@@ -18,6 +18,7 @@ from lorry.engine.inference.leaving import while_connected
 from lorry.engine.inference.loras import Chosen, ImageLora, Loras
 from lorry.engine.inference.mirroring import Mirrors
 from lorry.engine.inference.pictures import Album, encode
+from lorry.engine.inference.previews import Previews
 from lorry.engine.inference.targets import Target, Targets
 from lorry.engine.inference.words import refuse_words
 from lorry.engine.renderers.port import Canvas, Picture, RenderRequest
@@ -50,6 +51,7 @@ class ImageRequest(BaseModel):
     response_format: Literal["url", "base64", "b64_json"] | None = None
     output_format: Literal["png", "jpeg"] | None = None
     user: str | None = None
+    preview_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")] | None = None
 
 
 class Images:
@@ -64,6 +66,7 @@ class Images:
         serving: ImageServing,
         album: Album,
         mirrors: Mirrors,
+        previews: Previews,
     ) -> None:
         self._works = works
         self._shelves = shelves
@@ -72,6 +75,7 @@ class Images:
         self._serving = serving
         self._album = album
         self._mirrors = mirrors
+        self._previews = previews
 
     def router(self) -> APIRouter:
         """Make the route."""
@@ -108,7 +112,7 @@ class Images:
                 self._loras.choose, target, body.image_loras or [], request.url.netloc
             )
             orders = _orders(body, chosen, size, self._serving.canvas)
-            drawing = self._drawn(orders, chosen)
+            drawing = self._drawn(orders, chosen, None if shadow else body.preview_id)
             pictures = await (drawing if shadow else while_connected(request, drawing))
             answer = await run_in_threadpool(self._answer, body, orders, pictures, size, request)
             status = 200
@@ -120,9 +124,10 @@ class Images:
             await run_in_threadpool(self._note, target, status, spent, body.n or 1)
         return {**answer, "timings": {"inference": round(spent / 1000, 4)}}
 
-    async def _drawn(self, orders: list[RenderRequest], chosen: Chosen) -> list[Picture]:
+    async def _drawn(self, orders: list[RenderRequest], chosen: Chosen, preview: str | None) -> list[Picture]:
+        watch = self._previews.watch(preview, orders[0].steps) if preview else None
         try:
-            return await self._serving.render(orders, chosen.needed)
+            return await self._serving.render(orders, chosen.needed, watch)
         except EngineBusy as error:
             wait = float(error.evidence["retry_after"])
             raise Refusal(Rpc.UNAVAILABLE, error.message, reason=error.code, retry_after=wait) from error
@@ -130,6 +135,9 @@ class Images:
             raise invalid(error.message, "image_loras") from error
         except LorryError as error:
             raise _unavailable(error) from error
+        finally:
+            if preview:
+                self._previews.end(preview)
 
     def _answer(
         self,

@@ -90,6 +90,16 @@ class GenerateBody(Struct):
     guidance_scale: Guidance | None = None
     format: Literal["png", "jpeg"] | None = None
     response_format: Literal["url", "base64"] | None = None
+    preview: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[A-Za-z0-9_-]{8,64}$",
+                description="A name under which the embedded engine shows the picture while it draws it.",
+            ),
+        ]
+        | None
+    ) = None
     system: (
         Annotated[str, Meta(max_length=100_000, description="Said to a model for words before.")] | None
     ) = None
@@ -106,6 +116,6 @@ class GenerateBody(Struct):
 #: Fields of `GenerateBody` that make no difference to words, and those that make none to pictures.
 FOR_PICTURES = (
     "n", "size", "width", "height", "steps", "scale", "negative_prompt", "guidance_scale", "format",
-    "response_format",
+    "response_format", "preview",
 )  # fmt: skip
 FOR_WORDS = ("system", "max_tokens", "temperature")

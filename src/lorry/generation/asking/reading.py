@@ -94,9 +94,13 @@ def read_generate(body: bytes) -> Ask:
         count=known.n or 1,
         scale=known.scale,
         address=known.response_format in (None, "url"),
-        more={**more, "output_format": known.format or "png"},
+        more={**more, "output_format": known.format or "png", **_shown(known.preview)},
         webhook=known.webhook,
     )
+
+
+def _shown(preview: str | None) -> dict[str, str]:
+    return {"preview_id": preview} if preview else {}
 
 
 def fingerprint(form: Form, body: bytes) -> str:

@@ -69,7 +69,8 @@ def _pictures(ask: Ask, place: Place, line: Line, seed: int | None) -> Outgoing:
     if ask.width is not None:
         fields |= {"width": ask.width, "height": ask.height}
     if ask.form is Form.GENERATE:
-        more = {name: value for name, value in ask.more.items() if name in _PICTURE_FIELDS}
+        known = (*_PICTURE_FIELDS, *_EMBEDDED_FIELDS) if place.embedded else _PICTURE_FIELDS
+        more = {name: value for name, value in ask.more.items() if name in known}
         fields |= {"seed": seed, **more}
         if ask.steps is not None:
             fields["steps"] = ask.steps
@@ -94,6 +95,7 @@ def _shipment(ask: Ask, place: Place, line: Line) -> Shipment:
 
 
 _PICTURE_FIELDS = ("negative_prompt", "guidance_scale", "output_format")
+_EMBEDDED_FIELDS = ("preview_id",)
 _WORD_FIELDS = ("max_tokens", "temperature")
 
 

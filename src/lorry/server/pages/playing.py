@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
 
 from lorry.errors import GenerationNotFound
 from lorry.generation.options import MAX_SEED
@@ -23,6 +25,9 @@ from lorry.server.rooms import Rooms
 
 #: What the key of a request from here begins with: the history is found by it.
 KEY = "playground-"
+
+#: How a page names the pictures that it wants to see while they are drawn.
+PREVIEW = r"^[0-9a-f]{24}-[01]$"
 
 #: Generations in the history, and models that a search offers.
 _HISTORY, _OFFERED = 24, 20
@@ -40,6 +45,7 @@ def playing_routes(router: APIRouter) -> None:
     router.add_api_route("/playground/offered", offered, methods=["GET"])
     router.add_api_route("/playground/results", generate, methods=["POST"])
     router.add_api_route("/playground/results/{id}", look, methods=["GET"])
+    router.add_api_route("/playground/previews/{name}", previewed, methods=["GET"])
     router.add_api_route("/playground/history", history, methods=["GET"])
 
 
@@ -91,6 +97,9 @@ async def generate(request: Request, rooms: TheRooms, visitor: AnyVisitor, form:
     sides = _sides(rooms, visitor, form)
     for _ in sides[1:]:
         visitor.caller.take_turn(rooms.clock())
+    for number, (_, body) in enumerate(sides):
+        if "preview" in body:
+            body["preview"] += f"-{number}"
     found = await asyncio.gather(*(_side(request, rooms, visitor, label, body) for label, body in sides))
     news = {"HX-Trigger-After-Settle": "lorry:generated"}
     return page(request, visitor, "parts/results.html", {"results": found}, headers=news)
@@ -103,6 +112,23 @@ async def look(request: Request, rooms: TheRooms, visitor: AnyVisitor, id: str) 
     if row.key is not None and not row.key.startswith(KEY):
         raise GenerationNotFound(f"{id[:60]} is not from the playground.")
     return page(request, visitor, "parts/result.html", await _of_row(rooms, row, row.model))
+
+
+async def previewed(
+    rooms: TheRooms, visitor: AnyVisitor, name: Annotated[str, Path(pattern=PREVIEW)]
+) -> Response:
+    """Show a picture while the embedded engine draws it; nobody can guess the name of another's."""
+    visitor.require(Scope.GENERATE)
+    rooms.desk.streams.require_room()
+
+    async def told() -> AsyncIterator[str]:
+        with rooms.desk.streams.one():
+            async for event in rooms.desk.previews(name):
+                yield f"data: {event}\n\n"
+        yield "event: ended\ndata: {}\n\n"
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(told(), 200, headers, "text/event-stream")
 
 
 async def history(request: Request, rooms: TheRooms, visitor: AnyVisitor) -> Response:
@@ -151,6 +177,8 @@ def _fields(form: Form, *, pictures: bool) -> dict[str, Any]:
         most = form.number("max_tokens", "The number of tokens")
         return fields | ({"max_tokens": _plain(most)} if most is not None else {})
     fields["response_format"] = "url"
+    if re.fullmatch(PREVIEW, f"{form.get('preview', '')}-0"):
+        fields["preview"] = form["preview"]
     for name, what in _NUMBERS:
         if (value := form.number(name, what)) is not None:
             fields[name] = value

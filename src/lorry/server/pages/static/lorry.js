@@ -128,6 +128,36 @@
   addEventListener("change", (event) => { if (event.target.closest("#play")) kinds(); });
   addEventListener("input", (event) => { if (event.target.matches("#play [name=model]")) kinds(); });
 
+  // ---- The playground: what is being drawn, as it looks by now
+  let previews = [];
+  const noPreviews = () => { for (const each of previews) each.close(); previews = []; };
+  const preview = (name, box) => {
+    const stream = new EventSource(`/playground/previews/${name}`);
+    const shown = document.createElement("img");
+    shown.alt = "";
+    stream.onmessage = (event) => {
+      const frame = JSON.parse(event.data);
+      if (!frame.b64_json) return;
+      shown.src = `data:image/jpeg;base64,${frame.b64_json}`;
+      shown.style.setProperty("--blur", `${Math.round(6 * (1 - frame.step / frame.steps))}px`);
+      if (!shown.isConnected) box.append(shown);
+    };
+    stream.addEventListener("ended", () => stream.close());
+    stream.onerror = () => stream.close();
+    previews.push(stream);
+  };
+  addEventListener("htmx:configRequest", (event) => {
+    if (event.target.id !== "play" || one("#play [data-for=pictures]").hidden) return;
+    const token = random(), box = document.createElement("div");
+    event.detail.parameters.preview = token;
+    box.className = "previews";
+    box.setAttribute("aria-hidden", "true");
+    one("#results").replaceChildren(box);
+    preview(`${token}-0`, box);
+    if (one("#play [name=compare]:checked").value !== "none") preview(`${token}-1`, box);
+  });
+  addEventListener("htmx:afterRequest", (event) => { if (event.target.id === "play") noPreviews(); });
+
   // ---- Deliver: files that are dropped or chosen go up one after the other, and are checked then
   const csrf = () => JSON.parse(document.body.getAttribute("hx-headers") || "{}");
   const random = () => [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
