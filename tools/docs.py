@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 
 from lorry import errors
 from lorry.cli.main import build
+from lorry.engine.drawing.figures import Figures, ReplicaFigures
 from lorry.model.event_kinds import KINDS
 from lorry.model.report import Finding, WeightsSummary
 from lorry.model.verdict import Verdict
@@ -55,8 +57,9 @@ class CheckOutput:
 
 
 def metrics_page() -> str:
-    """Write the metrics of the gateway, from the registry that the page is written of."""
-    rows = ["| metric | kind | labels | what it is |", "|---|---|---|---|"]
+    """Write the metrics of the gateway and of the engine, from the registries that they are written of."""
+    head = ["| metric | kind | labels | what it is |", "|---|---|---|---|"]
+    rows = [*head]
     for metric in sorted(Meters().declared(), key=lambda row: row.name):
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
         rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |")
@@ -71,8 +74,35 @@ def metrics_page() -> str:
             "",
             *rows,
             "",
+            "## The engine",
+            "",
+            "What `GET /metrics` of `lorry engine` gives, beside the process's own memory and time. The last",
+            "ones are of an engine that draws on replicas (`--ray`).",
+            "",
+            *head,
+            *_engine_metrics(),
+            "",
         ]
     )
+
+
+def _engine_metrics() -> Iterator[str]:
+    for registry in (Figures().registry, ReplicaFigures().registry):
+        for family in sorted(registry.collect(), key=lambda each: each.name):
+            if not family.name.startswith("process_"):
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+                shown = ", ".join(f"`{label}`" for label in sorted(labels | _LABELS.get(family.name, set())))
+                yield f"| `{name}` | {family.type} | {shown or 'none'} | {family.documentation} |"
+
+
+#: Labels of metrics that have no value before something happens.
+_LABELS = {
+    "lorry_engine_adapters_resident": {"tier"},
+    "lorry_engine_adapter_bytes": {"tier"},
+    "lorry_engine_adapters_evicted": {"tier"},
+    "lorry_engine_replica_pictures": {"replica"},
+}
 
 
 def events_page() -> str:

@@ -13,6 +13,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from lorry.engine.clock import ManualClock
+from lorry.engine.renderers.flat import FlatRenderer
+from lorry.engine.renderers.port import Feed
+from tests.engine.conftest import opened
 from tests.engine.samples import Api, write_adapter
 
 BASE = "lorry/flux-icons-64"
@@ -130,7 +134,9 @@ def test_pictures_have_the_size_that_was_asked_for(api: Api, given: dict[str, An
         {"steps": 0},
         {"steps": 51},
         {"seed": -1},
+        {"seed": 2**63},
         {"prompt": ""},
+        {"preview_id": "../x"},
         {"response_format": "text"},
         {"output_format": "gif"},
         {"guidance_scale": -1},
@@ -181,3 +187,36 @@ def test_an_endpoint_counts_its_requests(api: Api, weights: Path) -> None:
     path = f"/endpoints/{endpoint['id']}/analytics"
     assert api.ask("GET", path, granularity="1 day").status_code == 400
     assert api.ask("GET", path, startTime="2026-01-02", endTime="2026-01-01").status_code == 400
+
+
+def test_what_was_measured_is_told_to_prometheus(api: Api, weights: Path) -> None:
+    """After a picture with an adapter: how it ended, where the adapter was found, what is in memory."""
+    api.served(weights)
+    assert api.pictures("local/tok").status_code == 200
+    assert api.client.get("/metrics").status_code == 401
+    page = api.client.get("/metrics", headers={"Authorization": "Bearer any"}).text
+    for line in (
+        'lorry_engine_pictures_total{outcome="drawn"} 1.0',
+        'lorry_engine_adapters_found_total{tier="disk"} 1.0',
+        'lorry_engine_adapters_resident{tier="device"} 1.0',
+        "lorry_engine_batch_size_count 1.0",
+        "process_resident_memory_bytes",
+    ):
+        assert line in page
+
+
+def test_memory_that_runs_out_is_told_over_http(home: Path, clock: ManualClock) -> None:
+    """503 with the code and what to do, and the engine goes on."""
+
+    class Small(FlatRenderer):
+        def draw(self, feed: Feed) -> None:
+            tickets = feed.take(())
+            if any(ticket.request.prompt == "huge" for ticket in tickets):
+                raise MemoryError
+            for ticket in tickets:
+                feed.finish(ticket, self._draw(ticket.request))
+
+    with opened(home, clock, renderer=Small) as api:
+        answer = api.pictures(BASE, prompt="huge")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_out_of_memory")
+        assert api.pictures(BASE).status_code == 200
