@@ -1,40 +1,33 @@
 """Drawing in this process: one renderer, opened when it is first needed, fed with whatever waits.
 
 Drawing takes the processor, or the accelerator, for as long as it lasts: it happens in one worker thread
-and never on the event loop. The renderer asks for more whenever another picture could begin, and gets those
-whose adapters are there, in turn (`choosing`). Adapters come from disk in threads of their own (`memory`).
+and never on the event loop (`hands`). The renderer asks for more whenever another picture could begin, and
+gets those whose adapters are there, in turn (`turns`). Adapters come in threads of their own (`memory`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from lorry.engine.drawing.choosing import Waiting, fill, in_turn, whose
+from lorry.engine.drawing.choosing import Waiting
 from lorry.engine.drawing.figures import Figures
+from lorry.engine.drawing.hands import Hands
 from lorry.engine.drawing.jobs import Job, Line, Stage
 from lorry.engine.drawing.memory import AdapterMemory
 from lorry.engine.drawing.patience import Patience
 from lorry.engine.drawing.port import Needed, Watch
 from lorry.engine.drawing.room import Room
 from lorry.engine.drawing.trouble import Trouble
+from lorry.engine.drawing.turns import Turns
 from lorry.engine.renderers.port import Canvas, LoadedAdapter, Look, Picture, Renderer, RenderRequest, Ticket
 from lorry.errors import AdapterUnusable, EngineBusy, LorryError
 
 #: Jobs whose adapters are loaded, or on their way, before their turn has come.
 LOOKAHEAD = 16
-
-#: Threads that load adapters: reading waits for the disk, and packing for the processor.
-_LOADERS = 2
-
-#: Models whose last turn is remembered.
-_MODELS = 10_000
 
 
 class Serving:
@@ -46,44 +39,36 @@ class Serving:
     """
 
     def __init__(self, open_renderer: Callable[[], Renderer], room: Room | None = None) -> None:
-        self._open = open_renderer
-        self._opening = threading.Lock()
-        self._renderer: Renderer | None = None
-        self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lorry-render")
-        self._loaders = ThreadPoolExecutor(max_workers=_LOADERS, thread_name_prefix="lorry-load")
         self.figures = Figures()
-        self._memory = AdapterMemory(self._ready, room or Room(), self._placing, self.figures)
+        self._hands = Hands(open_renderer, self._draw)
+        self._memory = AdapterMemory(self._hands.renderer, room or Room(), self._hands.place, self.figures)
         self._lock = threading.RLock()
         self._line = Line()
-        self._served: dict[str, int] = {}
-        self._turn = itertools.count()
-        self._awake = False
-        self._closed = False
-        self._placings = 0
-        self._stepped = 0.0
+        self._turns = Turns(self._line)
         self._patience = Patience()
         self._trouble = Trouble()
+        self._closed = False
+        self._stepped = 0.0
 
     def warm_up(self) -> None:
         """Open the renderer in the background; see the port.
 
         What goes wrong then goes wrong again, and is reported, when a request needs it.
         """
-        self._drawer.submit(self._ready)
+        self._hands.warm_up()
 
     def close(self) -> None:
-        """Wait for the batch that is being drawn and take no other."""
+        """Wait for the step that is being drawn and take no other."""
         with self._lock:
             self._closed = True
             for job in self._line.jobs:
                 job.answer.cancel()
-        self._loaders.shutdown(wait=True, cancel_futures=True)
-        self._drawer.shutdown(wait=True, cancel_futures=True)
+        self._hands.close()
 
     @property
     def canvas(self) -> Canvas:
         """Which pictures it draws; see the port."""
-        return self._ready().canvas
+        return self._hands.renderer().canvas
 
     def keep(self, needed: Needed) -> LoadedAdapter:
         """Load a deployed adapter; see the port."""
@@ -113,42 +98,37 @@ class Serving:
         """Draw pictures when their turn comes; see the port."""
         job = Job.of(requests, needed, watch)
         with self._lock:
-            waiting = sum(len(each.tickets) - len(each.drawn) for each in self._line.jobs)
-            if wait := self._patience.too_long(waiting, len(requests)):
-                self.figures.pictures.labels("shed").inc(len(requests))
-                raise EngineBusy(
-                    f"{waiting} pictures wait to be drawn.",
-                    evidence={"waiting": waiting, "retry_after": wait},
-                )
+            self._require_patience(len(requests))
             self._line.jobs.append(job)
             self.figures.waiting.inc(len(requests))
         if job.needed:
-            self._loaders.submit(self._look_ahead)
-        self._wake()
+            self._hands.load(self._look_ahead)
+        self._hands.wake()
         try:
             return await asyncio.wrap_future(job.answer)
         except asyncio.CancelledError:
-            self._wake()  # its adapters may go, and others come
+            self._hands.wake()  # its adapters may go, and others come
             raise
 
     # What the renderer asks and tells, in the thread that draws.
 
     def take(self, beside: Sequence[Ticket]) -> Sequence[Ticket]:
         """Give what can be begun now; see the renderer's port."""
-        renderer = self._ready()
+        renderer = self._hands.renderer()
         with self._lock:
             self._clear()
-            if self._closed or (self._placings and not beside):
+            if self._closed or (self._hands.placing and not beside):
                 return ()
             if self._trouble.suspects:
                 return self._suspect(beside)
-            order = in_turn(self._waiting(renderer), self._served)
+            order = self._turns.order(renderer)
             self._load_ahead(order)
-            shapes = [renderer.shape(ticket.request) for ticket in beside]
-            found = fill(self._drawable(order), lambda more: self._fits(renderer, beside, more), shapes)
-            tickets = [self._begin(*_at(each)) for each in found]
-            self._count(len(beside) + len(tickets))
-        return tickets
+            found = self._turns.next(renderer, order, beside, self._trouble.most)
+            for job, _ in found:
+                self.figures.waiting.dec()
+                self.figures.wait.observe(time.monotonic() - job.asked)
+            self._count(len(beside) + len(found))
+            return [self._turns.begin(job, number) for job, number in found]
 
     def step(self, ticket: Ticket, done: int, look: Look) -> None:
         """Let whoever watches a picture know; see the renderer's port."""
@@ -176,24 +156,12 @@ class Serving:
         """Tell whoever asked that a picture can't be drawn; see the renderer's port."""
         with self._lock:
             if found := self._line.begun.pop(ticket, None):
-                self.figures.pictures.labels("failed").inc()
-                self._leave(found[0])
-                found[0].fail(error)
-
-    # The thread that draws.
-
-    def _wake(self) -> None:
-        with self._lock:
-            if not self._awake and not self._closed:
-                self._awake = True
-                self._drawer.submit(self._draw)
+                self._failed(found[0], error)
 
     def _draw(self) -> None:
         """Draw until nothing can be begun; what comes later wakes us again."""
-        with self._lock:
-            self._awake = False
         try:
-            self._ready().draw(self)
+            self._hands.renderer().draw(self)
         except BaseException as error:  # noqa: BLE001 - whoever asked learns of it, and the line goes on
             self._stumbled(error)
         with self._lock:
@@ -201,17 +169,16 @@ class Serving:
             self.figures.drawing.set(0)
             self._patience.rest()
             again = bool(self._trouble.suspects) or any(job.stage is Stage.READY for job in self._line.jobs)
-        if again and not self._placings:  # these wake us when they are done
-            self._wake()
+        if again and not self._hands.placing:  # who places wakes us afterwards
+            self._hands.wake()
 
     def _stumbled(self, error: BaseException) -> None:
         """Draw what was being drawn again, one by one: what one of them can't have, the others can."""
         with self._lock:
             begun = list(self._line.begun)
-            if not begun and self._renderer is None:  # it can't be opened
+            if not self._hands.opened:
                 for job in list(self._line.jobs):
-                    self._leave(job)
-                    job.fail(error)
+                    self._failed(job, error)
                 return
         if self._trouble.memory(error):
             self._memory.shrink()
@@ -231,6 +198,14 @@ class Serving:
         ticket = self._trouble.next(lambda each: each in at)
         return [self._line.begin(*at[ticket])] if ticket else ()
 
+    def _require_patience(self, more: int) -> None:
+        waiting = sum(len(each.tickets) - len(each.drawn) for each in self._line.jobs)
+        wait = 1.0 if self._closed else self._patience.too_long(waiting, more)
+        if wait is not None:
+            self.figures.pictures.labels("shed").inc(more)
+            why = "The engine is being stopped." if self._closed else f"{waiting} pictures wait to be drawn."
+            raise EngineBusy(why, evidence={"waiting": waiting, "retry_after": wait})
+
     def _count(self, size: int) -> None:
         self.figures.drawing.set(size)
         if size:
@@ -238,28 +213,7 @@ class Serving:
             self._patience.began()
             self._stepped = time.perf_counter()
 
-    def _begin(self, job: Job, number: int) -> Ticket:
-        ticket = self._line.begin(job, number)
-        if len(self._served) > _MODELS:
-            self._served.clear()
-        self._served[whose(ticket.request)] = next(self._turn)
-        self.figures.waiting.dec()
-        self.figures.wait.observe(time.monotonic() - job.asked)
-        return ticket
-
-    def _waiting(self, renderer: Renderer) -> list[Waiting]:
-        return [
-            Waiting((job, number), whose(request := job.tickets[number].request), renderer.shape(request))
-            for job, number in self._line.waiting()
-        ]
-
-    def _drawable(self, order: Sequence[Waiting]) -> list[Waiting]:
-        return [each for each in order if _at(each)[0].stage is Stage.READY]
-
-    def _fits(self, renderer: Renderer, beside: Sequence[Ticket], more: Sequence[Waiting]) -> bool:
-        tickets = [_at(each)[0].tickets[_at(each)[1]] for each in more]
-        requests = [ticket.request for ticket in (*beside, *tickets)]
-        return len(requests) <= self._trouble.most and renderer.fits(requests)
+    # What comes and goes; the lock is held.
 
     def _clear(self) -> None:
         """Let go of what was called off."""
@@ -267,6 +221,11 @@ class Serving:
             self.figures.pictures.labels("abandoned").inc(len(job.tickets) - len(job.drawn))
             self._leave(job)
         self.figures.waiting.set(len(self._line.waiting()))
+
+    def _failed(self, job: Job, error: BaseException) -> None:
+        self.figures.pictures.labels("failed").inc(len(job.tickets) - len(job.drawn))
+        self._leave(job)
+        job.fail(error)
 
     def _leave(self, job: Job) -> None:
         """Let go of what has ended, and of the adapters that it needed, before anybody hears of it."""
@@ -280,14 +239,13 @@ class Serving:
     def _look_ahead(self) -> None:
         """Begin to load while a step is being drawn."""
         with contextlib.suppress(LorryError):  # told to each when it is drawn
-            renderer = self._ready()
+            renderer = self._hands.renderer()
             with self._lock:
-                self._load_ahead(in_turn(self._waiting(renderer), self._served))
+                self._load_ahead(self._turns.order(renderer))
 
     def _load_ahead(self, order: Sequence[Waiting]) -> None:
-        """Have the adapters of the next jobs come, as far as there is room for them."""
-        jobs = list(dict.fromkeys(_at(each)[0] for each in order))
-        for job in jobs[:LOOKAHEAD]:
+        """Have the adapters of the next jobs come, as far as there is room for them; the lock is held."""
+        for job in self._turns.jobs(order)[:LOOKAHEAD]:
             if job.stage is not Stage.WAITING:
                 continue
             if not self._memory.has_room(job.needed):
@@ -297,7 +255,7 @@ class Serving:
             if self._memory.ready(job.needed):
                 self._come(job)
             else:
-                self._loaders.submit(self._come, job)
+                self._hands.load(self._come, job)
 
     def _come(self, job: Job) -> None:
         try:
@@ -305,44 +263,13 @@ class Serving:
                 _require_effect(each, self._memory.load(each))
         except BaseException as error:  # noqa: BLE001 - it is that job's alone
             with self._lock:
-                self.figures.pictures.labels("failed").inc(len(job.tickets))
                 if job.stage is not Stage.ENDED:
-                    self._leave(job)
-                job.fail(error)
+                    self._failed(job, error)
         else:
             with self._lock:
                 if job.stage is Stage.LOADING:
                     job.stage = Stage.READY
-        self._wake()
-
-    def _placing(self, work: Callable[[], Any], *, wait: bool) -> Any:
-        """Run what changes the renderer; in the thread that draws, where it can't be done beside drawing."""
-        drawing = threading.current_thread().name.startswith("lorry-render")
-        if self._ready().places_beside or drawing:
-            return work()
-        if not wait:
-            self._drawer.submit(work)
-            return None
-        with self._lock:
-            self._placings += 1  # what is being drawn ends after its batch
-        try:
-            return self._drawer.submit(work).result()
-        finally:
-            with self._lock:
-                self._placings -= 1
-            self._wake()
-
-    def _ready(self) -> Renderer:
-        if self._renderer is None:
-            with self._opening:
-                if self._renderer is None:
-                    self._renderer = self._open()
-        return self._renderer
-
-
-def _at(each: Waiting) -> tuple[Job, int]:
-    place: Any = each.place
-    return place[0], place[1]
+        self._hands.wake()
 
 
 def _require_effect(needed: Needed, loaded: LoadedAdapter) -> None:
