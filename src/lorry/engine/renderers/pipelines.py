@@ -8,7 +8,7 @@ same picture on every kind of device, and shows pictures while they are drawn.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from lorry.engine.renderers.batchwise import wanted
 from lorry.engine.renderers.mixing import Change, Mixer
+from lorry.engine.renderers.parcels import Parcel, packed
 from lorry.engine.renderers.pipeline_lora import read_lora
 from lorry.engine.renderers.pipeline_opening import Base, compile_blocks, open_pipeline, quiet
 from lorry.engine.renderers.port import (
@@ -65,7 +66,9 @@ class PipelineRenderer(Renderer):
         self.canvas = self._canvas()
         self._parts = dict(self._found_parts())
         self._mixer = Mixer(self._parts)
-        self._adapters: dict[str, dict[str, Change]] = {}
+        denoiser = next(iter(self._parts.values()))
+        self._device, self._dtype = denoiser.device, denoiser.dtype
+        self._adapters: dict[str, Mapping[str, Change]] = {}
         if base.compile:
             for name in _DENOISERS:
                 if name in self._parts:
@@ -73,20 +76,15 @@ class PipelineRenderer(Renderer):
 
     def read(self, path: Path) -> ReadAdapter:
         """Read a LoRA by diffusers' own names; see the port. Counted are the layers of the denoiser."""
-        changes = read_lora(self._pipeline, self._mixer, path)
-        counted = sum(name.partition(".")[0] in _DENOISERS for name in changes)
-        rank = max((change.rank for change in changes.values()), default=0)
-        return ReadAdapter(counted, rank, sum(_bytes(change) for change in changes.values()), changes)
+        parcel = packed(read_lora(self._pipeline, self._mixer, path), self._dtype)
+        counted = sum(name.partition(".")[0] in _DENOISERS for name in parcel.shapes)
+        return ReadAdapter(counted, parcel.rank, parcel.size, parcel)
 
     def place(self, key: str, adapter: ReadAdapter) -> int:
-        """Bring it to the device, in the numbers of the base; see the port."""
-        placed = {}
-        for name, change in adapter.content.items():
-            part = self._parts[name.partition(".")[0]]
-            to = {"device": part.device, "dtype": part.dtype, "non_blocking": True}
-            placed[name] = Change(change.down.to(**to), change.up.to(**to))
-        self._adapters[key] = placed
-        return sum(_bytes(change) for change in placed.values())
+        """Bring it to the device in one piece; see the port."""
+        parcel: Parcel = adapter.content
+        self._adapters[key] = parcel.unpacked(self._device)
+        return parcel.size
 
     def unload(self, key: str) -> None:
         """Forget an adapter; a batch that was begun with it goes on. See the port."""
@@ -202,10 +200,6 @@ def _default(parameters: Any, name: str, otherwise: Any) -> Any:
 def _size(request: RenderRequest, canvas: Canvas) -> tuple[int, int]:
     wide = request.width or request.height or canvas.native
     return wide, request.height or wide
-
-
-def _bytes(change: Change) -> int:
-    return sum(part.numel() * part.element_size() for part in (change.down, change.up))
 
 
 def _black(request: RenderRequest) -> AdapterUnusable:
