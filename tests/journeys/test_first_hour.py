@@ -114,3 +114,23 @@ def test_a_taken_port_is_said(terminal: Terminal, engine: EngineProcess) -> None
     assert done.returncode == 1
     assert "[port_taken]" in done.stderr
     assert port in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--ray", "--replicas", "0"], "option_invalid", "--replicas 1-8"),
+        (["--ray", "--replicas", "5-3"], "option_invalid", "--replicas 1-8"),
+        (["--base", "x/y", "--base-folder", "."], "option_invalid", "model_index.json"),
+        (["--renderer", "none"], "option_invalid", "onnx"),
+    ],
+)
+def test_an_engine_that_can_not_be_is_refused_at_once(
+    terminal: Terminal, options: list[str], code: str, says: str
+) -> None:
+    """A number of replicas, a base or a renderer that there is not: told before anything is opened."""
+    done = terminal.run("engine", *options, "--port", "0", "--home", str(terminal.folder / "other"))
+    assert done.returncode == 2
+    assert f"[{code}]" in done.stderr
+    assert says in done.stderr
+    assert not (terminal.folder / "other").exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lorry.container.cache import ROOM
 from lorry.errors import SettingInvalid
-from lorry.settings import read_settings
+from lorry.settings import Settings, read_settings
 from lorry.weights.origins.access import Access
 
 #: Where the platform's API is.
@@ -40,6 +40,9 @@ class WorkerSettings:
         api_key: The key that the platform gave the container.
         grace: Seconds that the last job may take once the container is told to stop.
         access: What may be asked for LoRAs.
+        precision: Numbers that the base's weights are held in, as `LORRY_PRECISION` everywhere.
+        quantise: How they are made smaller, as `LORRY_QUANTISE`.
+        compile: Whether its blocks are compiled, as `LORRY_COMPILE`.
     """
 
     base: str
@@ -53,6 +56,9 @@ class WorkerSettings:
     api_key: str = field(default="", repr=False)
     grace: float = GRACE_SECONDS
     access: Access = field(default_factory=Access)
+    precision: str = "auto"
+    quantise: str = "none"
+    compile: bool = False
 
 
 def read_worker_settings(environ: Mapping[str, str]) -> WorkerSettings:
@@ -70,10 +76,9 @@ def read_worker_settings(environ: Mapping[str, str]) -> WorkerSettings:
         problems.append("LORRY_BASE is not set; it is the id of the base model.")
     try:
         shared = read_settings(Path(environ.get("LORRY_HOME", "lorry-home")), environ=environ)
-        access = Access(shared.hub_url, shared.hub_token, shared.allow_private_addresses)
     except SettingInvalid as error:
         problems.append(error.message)
-        access = Access()
+        shared = Settings(Path("lorry-home"))
     settings = WorkerSettings(
         base=base,
         base_folder=_folder(environ, "LORRY_BASE_FOLDER", problems),
@@ -85,7 +90,10 @@ def read_worker_settings(environ: Mapping[str, str]) -> WorkerSettings:
         api_url=_address(environ, problems),
         api_key=environ.get("TOGETHER_API_KEY", ""),
         grace=_number(environ, "TERMINATION_GRACE_PERIOD_SECONDS", GRACE_SECONDS, problems),
-        access=access,
+        access=Access(shared.hub_url, shared.hub_token, shared.allow_private_addresses),
+        precision=shared.precision,
+        quantise=shared.quantise,
+        compile=shared.compile,
     )
     if problems:
         fix = "Correct the variables in [tool.jig.deploy.environment_variables] and deploy again."

@@ -43,7 +43,10 @@ def open_bench(settings: WorkerSettings) -> Bench:
         from lorry.engine.renderers.pipeline_opening import Base
         from lorry.engine.renderers.pipelines import PipelineRenderer
 
-        return RendererBench(settings.base, PipelineRenderer(Base(settings.base, settings.base_folder)))
+        base = Base(
+            settings.base, settings.base_folder, settings.precision, settings.quantise, settings.compile
+        )
+        return RendererBench(settings.base, PipelineRenderer(base))
     own = base_model().id
     if settings.base != own:
         raise OptionInvalid(

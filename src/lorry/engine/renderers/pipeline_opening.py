@@ -13,6 +13,11 @@ from typing import Any
 from lorry.errors import ExtraMissing, OptionInvalid
 from lorry.settings import PRECISIONS, QUANTISATIONS
 
+_FIX = (
+    "Set LORRY_BASE_FOLDER to a folder that `save_pretrained` of a pipeline wrote, or LORRY_BASE to a "
+    "repository of the Hub that you may read (HF_TOKEN)."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -113,8 +118,10 @@ def require_base(base: Base) -> None:
         )
         if value not in known
     ]
+    if base.folder is not None and not (base.folder / "model_index.json").is_file():
+        problems.append(f"{base.folder} holds no pipeline that diffusers opens: it has no model_index.json.")
     if problems:
-        raise OptionInvalid(" ".join(problems), evidence={"problems": problems})
+        raise OptionInvalid(" ".join(problems), fix=_FIX, evidence={"problems": problems})
 
 
 def _dtype(precision: str, device: str) -> Any:
@@ -141,7 +148,6 @@ def _not_opened(base: Base, error: Exception) -> OptionInvalid:
     where = f"{base.folder} holds" if base.folder else f"The Hub has at {base.id}"
     return OptionInvalid(
         f"{where} no pipeline that diffusers opens: {type(error).__name__}: {first}",
-        fix="Set LORRY_BASE_FOLDER to a folder that `save_pretrained` of a pipeline wrote, or LORRY_BASE to "
-        "a repository of the Hub that you may read (HF_TOKEN).",
+        fix=_FIX,
         evidence={"base": base.id, "folder": str(base.folder) if base.folder else None},
     )
