@@ -72,23 +72,26 @@ async def test_replicas_draw_what_one_renderer_draws(fleet: RayServing) -> None:
         found = await fleet.render(requests, needed)
         assert alike(found, await here.render(requests, needed))
     await asyncio.gather(*(fleet.render(order(n)) for n in range(24)))
-    assert len(spread(fleet)) == 2
+    assert len(await asyncio.to_thread(spread, fleet)) >= 2  # more, where one was killed before
     await asyncio.to_thread(here.close)
 
 
 async def test_a_request_goes_where_its_adapter_is(fleet: RayServing) -> None:
-    """Once a replica has an adapter, requests for it go there."""
+    """Once Serve knows which replica has an adapter, requests for it go there: twenty in a row, no chance."""
     needed = sample("tok", "sticky")
     loaded = await asyncio.to_thread(fleet.keep, needed)
     assert (loaded.modules, loaded.rank) == (54, 16)
-    await fleet.render(order(0, "sticky"), [needed])
-    await asyncio.sleep(0)
-    before = await asyncio.to_thread(spread, fleet)
-    for n in range(6):
+    assert "sticky" in fleet.loaded()
+    last, row = "", 0
+    for n in range(300):
+        before = await asyncio.to_thread(spread, fleet)
         await fleet.render(order(n, "sticky", steps=1), [needed])
-    after = await asyncio.to_thread(spread, fleet)
-    grown = sorted(after[name] - before.get(name, 0) for name in after)
-    assert grown == [0, 6]
+        after = await asyncio.to_thread(spread, fleet)
+        drawn = next(name for name in after if after[name] > before.get(name, 0))
+        last, row = drawn, row + 1 if drawn == last else 1
+        if row == 20:
+            break
+    assert row == 20
     fleet.release("sticky")
     assert "sticky" not in fleet.loaded()
 
@@ -116,7 +119,7 @@ async def test_a_replica_that_is_killed_under_load_loses_nothing(fleet: RayServi
     os.kill(victim, signal.SIGKILL)
     answers = await asyncio.gather(*jobs)
     page = await asyncio.to_thread(fleet.metrics)
-    assert float(re.findall(r"lorry_engine_requests_again_total (\S+)", page.decode())[0]) > 0
+    assert float(re.findall(r"^lorry_engine_requests_again_total (\S+)$", page.decode(), re.MULTILINE)[0]) > 0
     for n, key in enumerate(("", "tok", "blueprint") * 8):
         needed = [sample(key)] if key else []
         assert alike(answers[n], await here.render(order(n, key, steps=8), needed))

@@ -300,6 +300,8 @@ def _deployed(name: str, open_renderer: Callable[[], Renderer], fleet: Fleet, ro
             "max_replicas": fleet.most,
             "initial_replicas": fleet.least,
             "target_ongoing_requests": AT_ONCE / 3,  # a batch
+            "upscale_delay_s": 10,
+            "downscale_delay_s": 300,  # a replica opens its base, which may take minutes
         },
         health_check_period_s=2,
         health_check_timeout_s=30,
