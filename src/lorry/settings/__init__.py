@@ -46,7 +46,7 @@ OWN_BASE = "lorry/flux-icons-64"
 
 #: How another is opened (`lorry.engine.renderers.pipeline_opening`).
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
-QUANTISATIONS = ("none", "int8", "int4")
+QUANTISATIONS = ("none", "int8")
 
 #: MiB for adapters in each tier: some 180 of rank 16 for the small base, 700, and some 100 for FLUX.1.
 ADAPTER_ROOMS = {"adapters_device": 512.0, "adapters_host": 1024.0, "adapters_disk": 20_480.0}
@@ -74,7 +74,7 @@ class Settings:
         base_folder: Folder of that base, as `save_pretrained` of a pipeline of diffusers writes it.
         precision: Numbers that its weights are held in: `bfloat16`, `float16`, `float32`, or `auto` (bfloat16
             on an accelerator, float32 on a processor).
-        quantise: How its denoiser's weights are made smaller (with the extra `quantise`): `int8`, `int4`, or
+        quantise: How its denoiser's weights are made smaller (with the extra `quantise`): `int8` or
             `none`.
         compile: Whether its repeated blocks are compiled, which the first pictures of each size wait for:
             `true` or `false`.

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lorry.engine.renderers.quiet import quiet_libraries
 from lorry.errors import ExtraMissing, OptionInvalid
 from lorry.settings import PRECISIONS, QUANTISATIONS
 
@@ -51,6 +52,7 @@ def open_pipeline(base: Base) -> Any:
         OptionInvalid: Nothing that can be opened is there.
     """
     require_base(base)
+    quiet_libraries()
     import torch
     from diffusers import DiffusionPipeline
 
@@ -135,11 +137,11 @@ def _quantisation(name: str) -> Any:
     if name == "none":
         return None
     from diffusers import PipelineQuantizationConfig, TorchAoConfig
-    from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig
+    from torchao.quantization import Int8WeightOnlyConfig
 
-    kind = Int8WeightOnlyConfig() if name == "int8" else Int4WeightOnlyConfig()
+    kind = TorchAoConfig(Int8WeightOnlyConfig())
     return PipelineQuantizationConfig(
-        quant_mapping={part: TorchAoConfig(kind) for part in ("transformer", "transformer_2", "unet")}
+        quant_mapping=dict.fromkeys(("transformer", "transformer_2", "unet"), kind)
     )
 
 
