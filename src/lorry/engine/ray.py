@@ -86,7 +86,7 @@ class RayServing:
         self._own = _join()
         self._handle: Any = _deployed(self.name, open_renderer, fleet, room or Room())
         self._canvas: Canvas | None = None
-        self._kept: set[str] = set()
+        self._kept: dict[str, LoadedAdapter] = {}
         self._parcels = _Parcels()
         self._figures = ReplicaFigures()
 
@@ -112,13 +112,13 @@ class RayServing:
 
     def keep(self, needed: Needed) -> LoadedAdapter:
         """Load a deployed adapter where its first request will go; see the port."""
-        loaded = self.visit(needed)
-        self._kept.add(needed.key)
-        return loaded
+        if needed.key not in self._kept:
+            self._kept[needed.key] = self.visit(needed)
+        return self._kept[needed.key]
 
     def release(self, key: str) -> None:
         """Let go of an adapter; in the replicas it makes room for others when these come. See the port."""
-        self._kept.discard(key)
+        self._kept.pop(key, None)
         self._parcels.forget(key)
 
     def visit(self, needed: Needed) -> LoadedAdapter:

@@ -61,10 +61,11 @@ def test_what_is_deployed_stays_in_the_host(tmp_path: Path, weights: Path) -> No
     renderer = Stepwise()
     memory = memory_of(renderer, 1, 2 * len(weights.read_bytes()))
     deployed, *visitors = adapters(tmp_path, weights, "deployed", "a", "b", "c")
-    memory.load(deployed)
-    memory.hold("deployed")
+    loaded = memory.hold(deployed)
     for each in visitors:
         memory.load(each)
+    assert memory.hold(deployed) == loaded
+    assert memory.on_device() == {"c"}
     memory.load(deployed)
     assert renderer.reads.count("deployed") == 1
     memory.release("deployed")
@@ -158,8 +159,10 @@ def test_the_renderer_has_what_the_memory_says(
             pins.append(each.key)
         elif verb == "unpin" and pins:
             memory.unpin([Needed(pins.pop(), file)])
-        elif verb in ("hold", "release"):
-            getattr(memory, verb)(each.key)
+        elif verb == "hold":
+            memory.hold(each)
+        elif verb == "release":
+            memory.release(each.key)
         elif verb == "shrink":
             memory.shrink()
         assert memory.on_device() == frozenset(renderer._strength)

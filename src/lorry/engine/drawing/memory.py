@@ -54,7 +54,7 @@ class AdapterMemory:
         self._host: Tier[ReadAdapter] = Tier(room.host)
         self._coming: dict[str, Future[None]] = {}
         self._pins: Counter[str] = Counter()
-        self._held: set[str] = set()
+        self._held: dict[str, LoadedAdapter] = {}
         self._leaving: set[str] = set()
 
     def load(self, needed: Needed) -> LoadedAdapter:
@@ -80,15 +80,25 @@ class AdapterMemory:
                 return self._brought(needed, mine)
             other.result()  # raises what went wrong there
 
-    def hold(self, key: str) -> None:
-        """Hold an adapter in the host's memory: it is deployed."""
+    def hold(self, needed: Needed) -> LoadedAdapter:
+        """Load an adapter, and hold it in the host's memory: it is deployed. One that is held stays as it is.
+
+        Raises:
+            AdapterUnusable: It can't be read, or does not fit the base.
+            LorryError: The renderer can't be opened.
+        """
         with self._lock:
-            self._held.add(key)
+            if (held := self._held.get(needed.key)) is not None:
+                return held
+        loaded = self.load(needed)
+        with self._lock:
+            self._held[needed.key] = loaded
+        return loaded
 
     def release(self, key: str) -> None:
         """Forget an adapter, once no picture needs it."""
         with self._lock:
-            self._held.discard(key)
+            self._held.pop(key, None)
             self._host.drop(key)
             if self._pins[key]:
                 self._leaving.add(key)

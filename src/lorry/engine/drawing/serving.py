@@ -72,9 +72,7 @@ class Serving:
 
     def keep(self, needed: Needed) -> LoadedAdapter:
         """Load a deployed adapter; see the port."""
-        loaded = self._memory.load(needed)
-        self._memory.hold(needed.key)
-        return loaded
+        return self._memory.hold(needed)
 
     def release(self, key: str) -> None:
         """Let go of an adapter; see the port."""
