@@ -1,13 +1,13 @@
 """FLUX.1-dev's real configuration with random weights on a GPU: many LoRAs, against diffusers.
 
-    python benchmarks/engine/flux_on_gpu.py            # 12 B parameters in bfloat16; some 60 GB of GPU memory
+    python benchmarks/engine/flux_on_gpu.py            # 12 B parameters in bfloat16; some 80 GB of GPU memory
     python benchmarks/engine/flux_on_gpu.py --tiny     # the same program on a processor, to try it
 
 It prints seconds for each picture of 1024 px and 28 steps with 1, 8 and 64 different LoRAs of rank 16, drawn
-by the engine in mixed batches of eight, and by diffusers one after the other with `set_adapters` and fused;
-how long an adapter takes from the host's memory, against a plain copy of as many bytes; and what share of the
-GPU's arithmetic is used (model FLOPs, from the transformer's own matrices). Words are encoded by stand-ins of
-the right width: their encoders draw nothing.
+by the engine in mixed batches of eight, and by diffusers one after the other with `set_adapters`, fused, and
+with hotswap and compiled blocks; how long an adapter takes from the host's memory, against a plain copy of as
+many bytes; and what share of the GPU's arithmetic is used (model FLOPs, from the transformer's own matrices).
+Words are encoded by stand-ins of the right width: their encoders draw nothing.
 """
 
 from __future__ import annotations
@@ -97,12 +97,18 @@ def main() -> None:
         for count in size.adapters:
             took = ours(renderer, size, [f"a{number}" for number in range(count)]) / count
             print(f"| {count}, the engine | {took:.3f} | {took * BATCH / plain:.2f} |", flush=True)
-        for label, take in (("set_adapters", one_by_one), ("fused before each", fused)):
-            took = take(renderer._pipeline, size, loras[: size.adapters[1]]) / size.adapters[1]
+        peers = {"set_adapters": one_by_one, "fused before each": fused, "hotswap, compiled": hotswapped}
+        for label, take in peers.items():
+            pipe = FluxPipeline.from_pretrained(root / "base", torch_dtype=renderer._dtype).to(
+                renderer._device
+            )
+            pipe.set_progress_bar_config(disable=True)
+            took = take(pipe, size, loras[: size.adapters[1]]) / size.adapters[1]
             print(
                 f"| {size.adapters[1]}, diffusers, {label} | {took:.3f} | {took * BATCH / plain:.2f} |",
                 flush=True,
             )
+            del pipe
         use(renderer, size, plain / BATCH)
 
 
@@ -222,6 +228,21 @@ def fused(pipe: FluxPipeline, size: Size, loras: Sequence[Path]) -> float:
             pipe.unfuse_lora()
             pipe.unload_lora_weights()
 
+    return timed(work)
+
+
+def hotswapped(pipe: FluxPipeline, size: Size, loras: Sequence[Path]) -> float:
+    """Draw with diffusers' compiled blocks, each adapter's numbers written over those of the last."""
+    pipe.enable_lora_hotswap(target_rank=RANK)
+    pipe.load_lora_weights(loras[0].parent, weight_name=loras[0].name, adapter_name="h")
+    pipe.transformer.compile_repeated_blocks()
+
+    def work() -> None:
+        for lora in loras:
+            pipe.load_lora_weights(lora.parent, weight_name=lora.name, adapter_name="h", hotswap=True)
+            drawn(pipe, size)
+
+    work()
     return timed(work)
 
 

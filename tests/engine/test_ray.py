@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +39,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayServing]:
     home = tmp_path_factory.mktemp("ray")
     serving = RayServing(str(home), lambda: open_renderer("onnx", 1), Fleet(2, 2, shared_disk=False))
     yield serving
-    serving.close()
+    with warnings.catch_warnings():
+        # Ray lets go of its own processes while they are still ending, which Python remarks on.
+        warnings.simplefilter("ignore", ResourceWarning)
+        serving.close()
+        del serving
+        gc.collect()
 
 
 def sample(name: str, key: str = "") -> Needed:
@@ -77,23 +84,26 @@ async def test_replicas_draw_what_one_renderer_draws(fleet: RayServing) -> None:
 
 
 async def test_a_request_goes_where_its_adapter_is(fleet: RayServing) -> None:
-    """Once Serve knows which replica has an adapter, requests for it go there: twenty in a row, no chance."""
-    needed = sample("tok", "sticky")
-    loaded = await asyncio.to_thread(fleet.keep, needed)
-    assert (loaded.modules, loaded.rank) == (54, 16)
-    assert "sticky" in fleet.loaded()
-    last, row = "", 0
-    for n in range(300):
+    """Once Serve knows which replica has an adapter, ten requests in a row go there and nowhere else.
+
+    A request that is quicker than that knowledge may bring the adapter to the other replica as well, so other
+    pictures are drawn first; and where these were too quick, it is tried with another adapter.
+    """
+    for attempt in range(5):
+        needed = sample("tok", f"sticky-{attempt}")
+        loaded = await asyncio.to_thread(fleet.keep, needed)
+        assert (loaded.modules, loaded.rank) == (54, 16)
+        assert needed.key in fleet.loaded()
+        await asyncio.gather(*(fleet.render(order(n)) for n in range(24)))
         before = await asyncio.to_thread(spread, fleet)
-        await fleet.render(order(n, "sticky", steps=1), [needed])
+        for n in range(10):
+            await fleet.render(order(n, needed.key, steps=1), [needed])
         after = await asyncio.to_thread(spread, fleet)
-        drawn = next(name for name in after if after[name] > before.get(name, 0))
-        last, row = drawn, row + 1 if drawn == last else 1
-        if row == 20:
-            break
-    assert row == 20
-    fleet.release("sticky")
-    assert "sticky" not in fleet.loaded()
+        fleet.release(needed.key)
+        assert needed.key not in fleet.loaded()
+        if max(after[name] - before.get(name, 0) for name in after) == 10:
+            return
+    pytest.fail("ten requests for an adapter were never drawn by one replica")
 
 
 async def test_errors_come_back_as_what_they_are(fleet: RayServing, tmp_path: Path) -> None:

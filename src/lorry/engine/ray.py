@@ -8,9 +8,11 @@ A picture follows from its request alone, so one whose replica was lost is drawn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
+import subprocess
 import tempfile
 import threading
 from collections import OrderedDict
@@ -47,6 +49,9 @@ TRIES = 8
 _READY = 2 << 30
 
 _FIRST_CHANCE, _LAST_CHANCE = 0.05, 5.0
+
+#: Seconds that each of Ray's own processes may take to end.
+_ENDING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class RayServing:
     def close(self) -> None:
         """End the replicas, and the cluster where it was begun for this engine; see the port."""
         if self._own:
-            ray.shutdown()
+            _end_cluster()
         else:
             serve.delete(self.name, _blocking=False)
 
@@ -167,7 +172,8 @@ class RayServing:
             try:
                 answer: Answer = await _awaited(ask(shipped))
             except BackPressureError as error:
-                raise _busy() from error
+                evidence = {"waiting": MOST_WAITING, "retry_after": 2.0}
+                raise EngineBusy("Too many requests wait for the replicas.", evidence=evidence) from error
             except (RayError, RayServeException):
                 self._figures.again.inc()
                 await asyncio.sleep(wait)  # until Serve has noticed
@@ -282,6 +288,21 @@ def _join() -> bool:
     return "RAY_ADDRESS" not in os.environ
 
 
+def _end_cluster() -> None:
+    """End the cluster that was begun here, and wait for its processes.
+
+    Ray kills them and lets go of them while they are still ending; Python then remarks on each in whatever is
+    being done at that time. Which they are, Ray tells nobody but itself.
+    """
+    node = getattr(ray._private.worker, "_global_node", None)
+    groups = getattr(node, "all_processes", {}).values()
+    processes = [info.process for group in groups for info in group]
+    ray.shutdown()
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING_SECONDS)
+
+
 def _deployed(name: str, open_renderer: Callable[[], Renderer], fleet: Fleet, room: Room) -> Any:
     """Begin the replicas, and give the handle that reaches them."""
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -333,10 +354,3 @@ async def _awaited(response: Any) -> Any:
 def _waited(response: Any) -> Any:
     with ThreadPoolExecutor(1) as outside:
         return outside.submit(response.result).result()
-
-
-def _busy() -> EngineBusy:
-    return EngineBusy(
-        f"{MOST_WAITING} requests wait for the replicas.",
-        evidence={"waiting": MOST_WAITING, "retry_after": 2.0},
-    )
