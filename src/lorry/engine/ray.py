@@ -88,6 +88,7 @@ class RayServing:
         self, name: str, open_renderer: Callable[[], Renderer], fleet: Fleet, room: Room | None = None
     ) -> None:
         self.name = f"lorry-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        self._closed = False
         self._own = _join()
         self._handle: Any = _deployed(self.name, open_renderer, fleet, room or Room())
         self._canvas: Canvas | None = None
@@ -100,6 +101,7 @@ class RayServing:
 
     def close(self) -> None:
         """End the replicas, and the cluster where it was begun for this engine; see the port."""
+        self._closed = True
         if self._own:
             _end_cluster()
         else:
@@ -169,6 +171,8 @@ class RayServing:
         """Ask a replica, and another when that one is lost; send files along when it can't see them."""
         wait = _FIRST_CHANCE
         for _ in range(TRIES):
+            if self._closed:  # asking would begin another cluster
+                break
             try:
                 answer: Answer = await _awaited(ask(shipped))
             except BackPressureError as error:
