@@ -101,10 +101,10 @@ class RayServing:
 
     def close(self) -> None:
         """End the replicas, and the cluster where it was begun for this engine; see the port."""
-        self._closed = True
+        closed, self._closed = self._closed, True
         if self._own:
             _end_cluster()
-        else:
+        elif not closed:
             serve.delete(self.name, _blocking=False)
 
     @property

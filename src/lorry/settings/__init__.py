@@ -128,9 +128,9 @@ class Settings:
     precision: str = "auto"
     quantise: str = "none"
     compile: bool = False
-    adapters_device: float = 512.0
-    adapters_host: float = 1024.0
-    adapters_disk: float = 20_480.0
+    adapters_device: float = ADAPTER_ROOMS["adapters_device"]
+    adapters_host: float = ADAPTER_ROOMS["adapters_host"]
+    adapters_disk: float = ADAPTER_ROOMS["adapters_disk"]
     hub_url: str = HUB_URL
     hub_token: str | None = field(default=None, repr=False)
     together_url: str = TOGETHER_URL

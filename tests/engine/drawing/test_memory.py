@@ -18,6 +18,7 @@ from lorry.engine.drawing.port import Needed
 from lorry.engine.drawing.room import Room
 from lorry.errors import AdapterUnusable
 from tests.engine.drawing.stepwise import Stepwise, adapters
+from tests.engine.samples import write_adapter
 
 
 def _now(work: Callable[[], Any], *, wait: bool) -> Any:
@@ -132,6 +133,12 @@ def test_a_deleted_file_is_missed_only_when_it_is_needed(tmp_path: Path, weights
         memory.load(a)
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write one adapter for all examples."""
+    return write_adapter(tmp_path_factory.mktemp("adapters"), layers=2)
+
+
 verbs = st.lists(
     st.tuples(st.sampled_from(["load", "pin", "unpin", "hold", "release", "shrink"]), st.integers(0, 5)),
     max_size=40,
@@ -141,11 +148,10 @@ verbs = st.lists(
 @given(told=verbs, device=st.integers(1, 4), host=st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
 def test_the_renderer_has_what_the_memory_says(
-    told: list[tuple[str, int]], device: int, host: int, tmp_path_factory: pytest.TempPathFactory
+    told: list[tuple[str, int]], device: int, host: int, file: Path
 ) -> None:
     """After anything: what is on the device is what the renderer has, pinned things among it, and no more."""
     renderer = Stepwise()
-    file = write_once(tmp_path_factory)
     memory = memory_of(renderer, device, host * file.stat().st_size)
     pins: list[str] = []
     for verb, number in told:
@@ -168,15 +174,3 @@ def test_the_renderer_has_what_the_memory_says(
         assert memory.on_device() == frozenset(renderer._strength)
         assert set(pins) <= memory.on_device()
         assert len(memory.on_device()) <= max(device, len(set(pins)) + 1)
-
-
-_FILES: dict[str, Path] = {}
-
-
-def write_once(factory: pytest.TempPathFactory) -> Path:
-    """Write one adapter for all examples."""
-    from tests.engine.samples import write_adapter
-
-    if "file" not in _FILES:
-        _FILES["file"] = write_adapter(factory.mktemp("adapters"), layers=2)
-    return _FILES["file"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lorry.engine.renderers.port import Feed, Picture, RenderRequest, Ticket
+from lorry.engine.renderers.port import Feed, Picture, RenderRequest
 from lorry.errors import AdapterUnusable
 
 
@@ -25,8 +25,3 @@ def one_by_one(feed: Feed, draw: Callable[[RenderRequest], Picture]) -> None:
                 feed.fail(ticket, error)
             else:
                 feed.finish(ticket, picture)
-
-
-def wanted(tickets: Sequence[Ticket]) -> list[Ticket]:
-    """Leave out what nobody wants any more."""
-    return [ticket for ticket in tickets if not ticket.abandoned()]

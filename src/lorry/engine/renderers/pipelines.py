@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lorry.engine.renderers.batchwise import wanted
 from lorry.engine.renderers.mixing import Change, Mixer
 from lorry.engine.renderers.parcels import Parcel, packed
 from lorry.engine.renderers.pipeline_lora import read_lora
@@ -103,7 +102,9 @@ class PipelineRenderer(Renderer):
         """Draw one batch after another; see the port."""
         while tickets := feed.take(()):
             known: list[Ticket] = []
-            for ticket in wanted(tickets):
+            for ticket in tickets:
+                if ticket.abandoned():
+                    continue
                 missing = next((u.key for u in ticket.request.adapters if u.key not in self._adapters), None)
                 if missing is None:
                     known.append(ticket)
